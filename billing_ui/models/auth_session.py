@@ -1,0 +1,23 @@
+"""Signed-in sessions; only a hash of the token is kept."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlmodel import Field, SQLModel
+
+from billing_ui.clock import utc_now
+from billing_ui.models.columns import UtcDateTime
+
+
+class AuthSession(SQLModel, table=True):
+    """One sign-in on one browser or API client, and the team it looks at."""
+
+    __tablename__ = "auth_session"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    token_hash: str = Field(unique=True, max_length=64)
+    user_id: UUID = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
+    team_id: UUID | None = Field(default=None, foreign_key="team.id", ondelete="SET NULL")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    last_seen_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,71 @@
+"""The provider's customer of a team, the counters that say whether our copy is current, and the copy itself."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from billing_ui.clock import utc_now
+from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
+
+
+class Customer(SQLModel, table=True):
+    """One customer at one provider.
+
+    The row is committed before the provider is asked to create the customer (the claim): a crash in
+    between leaves `provider_customer_id` null, and the retry repeats `create_params` under the same
+    idempotency key. A customer deleted at the provider is followed by a row of the next generation.
+    Customers we did not create have no team until an operator links them.
+
+    `wanted > applied` means out of date. A fetch takes the next `fetch_no`; a result older than
+    `applied_fetch_no` is refused. No clock takes part in either.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("team_id", "provider", "generation", name="uq_customer_claim"),
+        UniqueConstraint("provider", "provider_customer_id", name="uq_customer_provider_id"),
+        # Customers out of date are few among many: the worker finds them without a scan.
+        Index(
+            "ix_customer_out_of_date",
+            "provider",
+            "wanted",
+            postgresql_where=text("wanted > applied"),
+            sqlite_where=text("wanted > applied"),
+        ),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    team_id: UUID | None = Field(default=None, foreign_key="team.id", index=True)
+    provider: str = Field(max_length=20)
+    provider_customer_id: str | None = Field(default=None, max_length=255)
+    generation: int = 1
+
+    create_params: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
+    claimed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+    wanted: int = 0
+    applied: int = 0
+    fetch_no: int = 0
+    applied_fetch_no: int = 0
+    lease_owner: str | None = Field(default=None, max_length=64)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    synced_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    sync_error: str | None = Field(default=None, max_length=500)
+    deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    email: str | None = Field(default=None, max_length=512)
+    name: str | None = Field(default=None, max_length=512)
+    currency: str | None = Field(default=None, max_length=3)
+
+
+class CustomerSnapshot(SQLModel, table=True):
+    """The newest applied snapshot of a customer, whole: what the next one is compared with."""
+
+    __tablename__ = "customer_snapshot"
+
+    customer_id: UUID = Field(foreign_key="customer.id", primary_key=True, ondelete="CASCADE")
+    fetch_no: int
+    data: dict[str, Any] = Field(sa_type=JSON_DOCUMENT)

@@ -1,0 +1,43 @@
+"""Trips to the provider's portal or checkout, and what came of them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from billing_ui.clock import utc_now
+from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
+
+
+class VisitKind(StrEnum):
+    """Where the person went."""
+
+    PORTAL = "portal"
+    CHECKOUT = "checkout"
+
+
+class PortalVisit(SQLModel, table=True):
+    """One trip: who went, with which flow, the state before, and the changes found on the return.
+
+    The id stands in the return URL; it never grants access to anything.
+    """
+
+    __tablename__ = "portal_visit"
+    __table_args__ = (Index("ix_portal_visit_recent", "user_id", "team_id", "returned_at"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    customer_id: UUID = Field(foreign_key="customer.id", ondelete="CASCADE", index=True)
+    team_id: UUID = Field(foreign_key="team.id", ondelete="CASCADE")
+    user_id: UUID | None = Field(default=None, foreign_key="user.id", ondelete="SET NULL")
+    kind: str = Field(max_length=20)
+    flow: str | None = Field(default=None, max_length=40)
+    return_url: str | None = Field(default=None, max_length=2048)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    before: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
+    returned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    synced_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    changes: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON_DOCUMENT)
+    dismissed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,0 +1,175 @@
+"""The driver signature: what a payment provider must be able to do, and the choice of the active one."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from billing_ui.payments.types import (
+    Capabilities,
+    CatalogSnapshot,
+    CheckoutSession,
+    Payer,
+    PortalConfigurationRef,
+    PortalSession,
+    ProviderEvent,
+    ProviderRejected,
+    Snapshot,
+    SnapshotCustomer,
+    StartCheckoutInput,
+    StartPortalSessionInput,
+)
+from billing_ui.settings import Provider, Settings, get_settings
+
+
+class Driver(Protocol):
+    """One provider. Stateless: it knows no database, and every method may be called at the same time.
+
+    Every method raises a `payments.types.PaymentError`: `ProviderUnavailable` when the provider cannot
+    be reached or asks to wait, `ProviderRejected` when it refuses for good, or a narrower one named below.
+    """
+
+    @property
+    def provider(self) -> Provider:
+        """Which provider this is."""
+        ...
+
+    @property
+    def display_name(self) -> str:
+        """The provider's name as people know it, such as "Stripe"."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this provider can do."""
+        ...
+
+    async def ensure_customer(self, payer: Payer) -> str:
+        """Return the provider's customer id of `payer`, creating the customer when it has none.
+
+        Repeated and parallel calls with equal team, generation, e-mail and name return one customer.
+
+        Raises:
+            CustomerDeleted: what was created under this claim has been deleted at the provider.
+        """
+        ...
+
+    async def ensure_portal_configuration(
+        self, catalog: CatalogSnapshot, known: PortalConfigurationRef | None
+    ) -> PortalConfigurationRef | None:
+        """Return the portal configuration for `catalog`: `known` if it fits, else found, updated or made.
+
+        None when the provider has no such thing.
+
+        Raises:
+            ProductNotActive: one must be made, and no product is active.
+            NoActivePrices: one must be made, and no active product has an active recurring price.
+        """
+        ...
+
+    async def start_portal_session(self, request: StartPortalSessionInput) -> PortalSession:
+        """Open a portal session; the customer is created first when the payer has none.
+
+        Raises:
+            CustomerDeleted: the payer's customer was deleted at the provider.
+        """
+        ...
+
+    async def start_checkout(self, request: StartCheckoutInput) -> CheckoutSession:
+        """Open a checkout session for a new subscription; the customer is created first when the payer has none.
+
+        Raises:
+            CustomerDeleted: the payer's customer was deleted at the provider.
+            InvalidRequest: the price cannot be bought.
+        """
+        ...
+
+    async def fetch_snapshot(self, customer_id: str) -> Snapshot:
+        """Fetch one customer's whole billing state.
+
+        A customer deleted at the provider is a snapshot too, with `customer.deleted` set.
+
+        Raises:
+            NoCustomer: the provider knows no such customer (another account, or the wrong mode).
+        """
+        ...
+
+    def iter_customers(self) -> AsyncIterator[SnapshotCustomer]:
+        """Walk all customers at the provider, newest first."""
+        ...
+
+    async def fetch_catalog(self) -> CatalogSnapshot:
+        """Fetch every product with all its prices."""
+        ...
+
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+        """Check a webhook's signature over its raw body and return its event.
+
+        Raises:
+            InvalidSignature: no configured secret verifies it, or none is configured.
+        """
+        ...
+
+    def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
+        """Walk the events created at or after `since` (UTC), newest first."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections to the provider."""
+        ...
+
+
+class Drivers:
+    """The drivers of this process, each opened when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open nothing yet; `settings` say which provider is active and with which keys."""
+        self._settings = settings
+        self._open: dict[Provider, Driver] = {}
+
+    @property
+    def active(self) -> Driver:
+        """The driver of the provider that PAYMENT_PROVIDER chooses."""
+        return self.get(self._settings.payment_provider)
+
+    def get(self, provider: Provider) -> Driver:
+        """Return the driver of `provider`.
+
+        Raises:
+            ProviderRejected: there is no driver for it.
+        """
+        if provider not in self._open:
+            self._open[provider] = _open_driver(provider, self._settings)
+        return self._open[provider]
+
+    async def close(self) -> None:
+        """Close every open driver."""
+        for driver in self._open.values():
+            await driver.close()
+        self._open.clear()
+
+
+def _open_driver(provider: Provider, settings: Settings) -> Driver:
+    # Imported here: a provider's SDK is heavy, and only the one in use should be loaded.
+    if provider is Provider.STRIPE:
+        from billing_ui.payments.stripe.driver import StripeDriver
+
+        return StripeDriver.from_settings(settings)
+    raise ProviderRejected(
+        f"This version has no driver for {provider}. Set PAYMENT_PROVIDER=stripe."
+    )
+
+
+async def start_portal_session(request: StartPortalSessionInput) -> PortalSession:
+    """Open a portal session at the configured provider, without the dashboard's database.
+
+    Args:
+        request: who, where to return, and optionally configuration, flow and locale.
+
+    Raises:
+        PaymentError: as `Driver.start_portal_session`.
+    """
+    drivers = Drivers(get_settings())
+    try:
+        return await drivers.active.start_portal_session(request)
+    finally:
+        await drivers.close()

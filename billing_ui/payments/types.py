@@ -1,0 +1,417 @@
+"""What goes into a driver and what comes out of it, and the named errors it raises."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _absolute_http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute http or https URL")
+    return value
+
+
+AbsoluteUrl = Annotated[str, AfterValidator(_absolute_http_url), Field(max_length=2048)]
+NonEmpty = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Frozen(BaseModel):
+    """A value: parsed once, never changed, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ---------------------------------------------------------------- who and what
+
+
+class Payer(Frozen):
+    """For whom a provider is asked.
+
+    Attributes:
+        team_id: the team that pays; stands in the provider's metadata.
+        generation: 1 for the team's first customer, one more after each that was deleted there.
+        customer_id: the provider's id, or None while no customer exists.
+        email: billing e-mail the customer is created with.
+        name: name the customer is created with.
+        claimed_at: when this claim was first made (UTC). The provider's memory of an idempotency
+            key ends after a day, so an older claim is searched for before it is created.
+    """
+
+    team_id: UUID
+    generation: Annotated[int, Field(ge=1)] = 1
+    customer_id: NonEmpty | None = None
+    email: str | None = None
+    name: str | None = None
+    claimed_at: datetime | None = None
+
+
+class FlowType(StrEnum):
+    """The places in a hosted portal that a session can open at."""
+
+    PAYMENT_METHOD_UPDATE = "payment_method_update"
+    SUBSCRIPTION_CANCEL = "subscription_cancel"
+    SUBSCRIPTION_UPDATE = "subscription_update"
+    CUSTOMER_UPDATE = "customer_update"
+
+
+class PortalFlow(Frozen):
+    """Where in the portal to begin; the two subscription flows name a subscription."""
+
+    type: FlowType
+    subscription_id: NonEmpty | None = None
+
+
+class Capabilities(Frozen):
+    """What a provider can do; a page offers nothing else."""
+
+    flows: frozenset[FlowType]
+    return_url: bool
+    checkout: bool
+    event_list: bool
+
+
+class StartPortalSessionInput(Frozen):
+    """What a portal session is made of.
+
+    Attributes:
+        return_url: absolute http(s) URL the portal links back to; passed on untouched.
+        configuration: the provider's portal configuration id; None lets the driver find or make one.
+        flow: where in the portal to begin, or None for its first page.
+        locale: IETF language tag of the portal's pages; None lets the provider choose.
+    """
+
+    payer: Payer
+    return_url: AbsoluteUrl
+    configuration: NonEmpty | None = None
+    flow: PortalFlow | None = None
+    locale: NonEmpty | None = None
+
+
+class PortalSession(Frozen):
+    """An open portal session. `portal_url` is a credential: never stored, never logged."""
+
+    provider: str
+    customer: str
+    portal_url: str = Field(repr=False)
+    session_id: str
+    configuration: str | None = None
+    expires_at: datetime | None = None
+
+
+class StartCheckoutInput(Frozen):
+    """What a checkout session is made of; the customer must exist at the provider.
+
+    Attributes:
+        currency: ISO code in lower case, or None for the price's own currency.
+        success_url, cancel_url: absolute http(s) URLs; passed on untouched.
+    """
+
+    payer: Payer
+    price_id: NonEmpty
+    quantity: Annotated[int, Field(ge=1, le=999_999)] = 1
+    currency: Annotated[str, Field(pattern="^[a-z]{3}$")] | None = None
+    success_url: AbsoluteUrl
+    cancel_url: AbsoluteUrl
+    locale: NonEmpty | None = None
+
+
+class CheckoutSession(Frozen):
+    """An open checkout session. `checkout_url` is a credential: never stored, never logged."""
+
+    provider: str
+    customer: str
+    checkout_url: str = Field(repr=False)
+    session_id: str
+    expires_at: datetime | None = None
+
+
+class PortalConfigurationRef(Frozen):
+    """A portal configuration at the provider and the hash of the content it was made of."""
+
+    id: str
+    hash: str
+
+
+# ---------------------------------------------------------------- snapshot
+
+
+class SubscriptionState(StrEnum):
+    """One vocabulary for all providers' statuses; `Subscription.status` keeps the provider's word."""
+
+    ACTIVE = "active"
+    TRIALING = "trialing"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    CANCELING = "canceling"
+    ENDED = "ended"
+    PAUSED = "paused"
+    INCOMPLETE = "incomplete"
+    UNKNOWN = "unknown"
+
+    @property
+    def live(self) -> bool:
+        """Whether a subscription in this state still exists and may charge again."""
+        return self not in (SubscriptionState.ENDED, SubscriptionState.UNKNOWN)
+
+
+class Address(Frozen):
+    """A postal address; the country is an ISO 3166 code."""
+
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    country: str | None = None
+
+
+class TaxId(Frozen):
+    """A tax number and its kind, such as `eu_vat`."""
+
+    type: str
+    value: str
+
+
+class SnapshotCustomer(Frozen):
+    """The customer itself. `team_id` is what our metadata at the provider says, if anything."""
+
+    id: str
+    deleted: bool = False
+    team_id: UUID | None = None
+    email: str | None = None
+    name: str | None = None
+    phone: str | None = None
+    address: Address | None = None
+    tax_ids: tuple[TaxId, ...] = ()
+    currency: str | None = None
+
+
+class SnapshotItem(Frozen):
+    """One price and quantity; `unit_amount` in minor units of `currency`, None for tiered or metered prices."""
+
+    id: str
+    price_id: str
+    product_id: str
+    plan_name: str
+    quantity: int | None = None
+    unit_amount: int | None = None
+    currency: str
+    interval: str | None = None
+    interval_count: int = 1
+    current_period_start: datetime | None = None
+    current_period_end: datetime | None = None
+
+
+class SnapshotSubscription(Frozen):
+    """One subscription with all its items. `cancel_at` is set whenever it is going to end."""
+
+    id: str
+    status: str
+    state: SubscriptionState
+    currency: str
+    created_at: datetime
+    items: tuple[SnapshotItem, ...]
+    current_period_start: datetime | None = None
+    current_period_end: datetime | None = None
+    cancel_at: datetime | None = None
+    canceled_at: datetime | None = None
+    ended_at: datetime | None = None
+    trial_end: datetime | None = None
+    resumes_at: datetime | None = None
+    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class SnapshotPaymentMethod(Frozen):
+    """One payment method, never more of it than brand, last four digits and expiry."""
+
+    id: str
+    type: str
+    brand: str | None = None
+    last4: str | None = None
+    exp_month: int | None = None
+    exp_year: int | None = None
+    is_default: bool = False
+
+
+class SnapshotInvoice(Frozen):
+    """One invoice; amounts in minor units of `currency`."""
+
+    id: str
+    number: str | None
+    status: str
+    currency: str
+    total: int
+    amount_due: int
+    amount_paid: int
+    amount_remaining: int
+    created_at: datetime
+    due_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    attempt_count: int = 0
+    subscription_id: str | None = None
+    hosted_url: str | None = None
+    pdf_url: str | None = None
+    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class Snapshot(Frozen):
+    """One customer's whole billing state as fetched.
+
+    `invoices` are the newest only (older ones stay as they are in our tables);
+    `partial` says that more than that is missing, as after a backfill.
+    """
+
+    provider: str
+    customer: SnapshotCustomer
+    subscriptions: tuple[SnapshotSubscription, ...] = ()
+    payment_methods: tuple[SnapshotPaymentMethod, ...] = ()
+    invoices: tuple[SnapshotInvoice, ...] = ()
+    partial: bool = False
+
+
+# ---------------------------------------------------------------- catalogue
+
+
+class CatalogPrice(Frozen):
+    """One price; `amounts` maps lower-case ISO currencies to minor units, `currency` is the default one."""
+
+    id: str
+    product_id: str
+    active: bool
+    currency: str
+    amounts: dict[str, int]
+    interval: Literal["day", "week", "month", "year"] | None = None
+    interval_count: int = 1
+
+
+class CatalogProduct(Frozen):
+    """One product with its prices; `unit_label` (such as "seat") says that its quantity can be chosen."""
+
+    id: str
+    name: str
+    description: str | None = None
+    active: bool
+    features: tuple[str, ...] = ()
+    unit_label: str | None = None
+    default_price_id: str | None = None
+    prices: tuple[CatalogPrice, ...] = ()
+
+
+class CatalogSnapshot(Frozen):
+    """Every product of the provider, archived ones included, in the order they are shown."""
+
+    provider: str
+    products: tuple[CatalogProduct, ...]
+
+
+# ---------------------------------------------------------------- events
+
+
+class ProviderEvent(Frozen):
+    """A provider's event, reduced to what it makes out of date.
+
+    Attributes:
+        customer_id: the provider's customer it concerns, or None.
+        catalog: whether it makes the catalogue out of date.
+    """
+
+    id: str
+    type: str
+    created_at: datetime
+    customer_id: str | None = None
+    catalog: bool = False
+    payload: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+# ---------------------------------------------------------------- errors
+
+
+class PaymentError(Exception):
+    """A failure a person can act on; `str(error)` is the sentence to show, free of secrets."""
+
+    default: ClassVar[str] = "The payment provider refused the request."
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take a sentence of its own, or the class's default one."""
+        super().__init__(message or self.default)
+
+
+class NoCustomer(PaymentError):
+    """The team has no customer at the provider yet."""
+
+    default = "No billing customer record found"
+
+
+class CustomerDeleted(PaymentError):
+    """The customer was deleted at the provider."""
+
+    default = "Your billing account no longer exists at the payment provider. Choose a plan to start again, or contact support."
+
+
+class ProviderMismatch(PaymentError):
+    """The team's customer belongs to a provider that is not the active one."""
+
+    def __init__(self, customer_provider: str, active_provider: str) -> None:
+        """Name both providers, by their setting's value."""
+        self.customer_provider = customer_provider
+        self.active_provider = active_provider
+        super().__init__(
+            f"Customer provider ({customer_provider}) does not match active provider ({active_provider})"
+        )
+
+
+class ProductNotActive(PaymentError):
+    """No product can be offered in the portal: none is active."""
+
+    default = "The product is not active at the payment provider. Activate a product there, then try again."
+
+
+class NoActivePrices(PaymentError):
+    """No price can be offered in the portal: no active product has an active recurring price."""
+
+    default = "No active prices were found at the payment provider. Activate a recurring price there, then try again."
+
+
+class InvalidReturnUrl(PaymentError):
+    """The return URL is not on an allowed origin."""
+
+    default = "Invalid return URL"
+
+
+class InvalidRequest(PaymentError):
+    """The request names something that does not exist or cannot be had here."""
+
+
+class NotAllowed(PaymentError):
+    """The person may not do this in this team."""
+
+    default = "Only an owner or billing manager can change billing."
+
+
+class ProviderRejected(PaymentError):
+    """The provider answered with an error that trying again will not mend (a wrong key, a bad request)."""
+
+
+class ProviderUnavailable(PaymentError):
+    """The provider could not be reached, or asks us to wait.
+
+    `retry_after` is in whole seconds; None when the provider named no time.
+    """
+
+    default = "The payment provider can't be reached right now. Nothing was changed. Try again in a moment."
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        """Take a sentence of its own and the seconds to wait, when known."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class InvalidSignature(PaymentError):
+    """A webhook's signature does not verify."""
+
+    default = "The signature does not verify."

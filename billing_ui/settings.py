@@ -1,0 +1,241 @@
+"""Every setting of the application, read once from the environment and `.env`."""
+
+import os
+import secrets
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+SANDBOX_SECRET_KEY = "sk_test_sandbox"  # noqa: S105 - the sandbox accepts any test key
+
+_ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Provider(StrEnum):
+    """The payment providers a team's customer can belong to."""
+
+    STRIPE = "stripe"
+    POLAR = "polar"
+    LEMONSQUEEZY = "lemonsqueezy"
+    PADDLE = "paddle"
+
+
+def origin_of(url: str) -> str:
+    """Return the origin (scheme, host, non-default port) of an absolute http(s) URL, lower case.
+
+    Raises:
+        ValueError: `url` is not an absolute http(s) URL, or carries credentials.
+    """
+    parts = urlsplit(url)
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    if scheme not in _DEFAULT_PORTS or not host:
+        raise ValueError(f"not an absolute http or https URL: {url!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL with credentials is not accepted")
+    if ":" in host:
+        host = f"[{host}]"
+    port = parts.port
+    return (
+        f"{scheme}://{host}"
+        if port in (None, _DEFAULT_PORTS[scheme])
+        else f"{scheme}://{host}:{port}"
+    )
+
+
+def _comma_separated(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+class Settings(BaseSettings):
+    """What an operator can set; each field is the environment variable of the same name."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    app_name: str = "Acme Cloud"
+    app_logo: str = ""
+    support_url: str = ""
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 3000
+    base_url: str = ""
+    api_url: str = ""
+    secret_key: SecretStr = SecretStr("")
+    database_url: str = "sqlite:///.data/billing-ui.db"
+    redis_url: SecretStr = SecretStr("")
+    allowed_return_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0
+    time_zone: str = "UTC"
+
+    payment_provider: Provider = Provider.STRIPE
+    stripe_secret_key: SecretStr = SecretStr("")
+    stripe_api_base: str = ""
+    stripe_portal_configuration: str = ""
+    stripe_portal_configurations: Annotated[tuple[str, ...], NoDecode] = ()
+    polar_access_token: SecretStr = SecretStr("")
+    lemonsqueezy_api_key: SecretStr = SecretStr("")
+    paddle_api_key: SecretStr = SecretStr("")
+
+    sandbox_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+    _split = field_validator(
+        "allowed_return_origins", "stripe_portal_configurations", mode="before"
+    )(_comma_separated)
+
+    @field_validator("allowed_return_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin_of(url) for url in value)
+
+    @field_validator("base_url", "api_url", "stripe_api_base")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if value:
+            origin_of(value)
+        return value.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"unknown time zone {value!r}; use a name such as Europe/Berlin"
+            ) from error
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _async_driver(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            # The parser's own message repeats the URL, and with it a password.
+            raise ValueError("not a database URL; use sqlite:///FILE or postgresql://…") from None
+        if url.drivername not in (*_ASYNC_DRIVERS, *_ASYNC_DRIVERS.values()):
+            raise ValueError(f"unsupported database {url.drivername!r}; use sqlite or postgresql")
+        url = url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername))
+        return url.render_as_string(hide_password=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_addresses(cls, data: dict[str, object]) -> dict[str, object]:
+        if not data.get("base_url"):
+            data["base_url"] = f"http://localhost:{data.get('port') or 3000}"
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.sandbox:
+            if not self.uses_sqlite:
+                raise ValueError(
+                    "The sandbox holds demo data and runs on SQLite only. Set STRIPE_SECRET_KEY to use "
+                    "this database with Stripe, or remove DATABASE_URL."
+                )
+            if self.base_url.lower().startswith("https:"):
+                raise ValueError(
+                    "The sandbox is for local use only and does not run under an https BASE_URL. "
+                    "Set STRIPE_SECRET_KEY, or use an http address."
+                )
+        elif self.live and not self.secret_key.get_secret_value():
+            raise ValueError(
+                "SECRET_KEY is required with a live provider key. Set it to 32 random bytes or more."
+            )
+        return self
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the embedded sandbox is the provider: true while no provider key is set."""
+        keys = (
+            self.stripe_secret_key,
+            self.polar_access_token,
+            self.lemonsqueezy_api_key,
+            self.paddle_api_key,
+        )
+        return not any(key.get_secret_value() for key in keys)
+
+    @property
+    def live(self) -> bool:
+        """Whether real money can move with the configured keys."""
+        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def uses_sqlite(self) -> bool:
+        """Whether the database is an SQLite file."""
+        return self.database_url.startswith("sqlite")
+
+    @cached_property
+    def base_origin(self) -> str:
+        """The origin people reach the app under; forms and cookie requests must come from it."""
+        return origin_of(self.base_url)
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach the app over https, so that cookies are `Secure`."""
+        return self.base_origin.startswith("https:")
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which dates are shown."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def data_directory(self) -> Path:
+        """Where files beside the database stand: the sandbox's data and a generated secret key."""
+        if self.uses_sqlite:
+            database = make_url(self.database_url).database
+            if database and database != ":memory:":
+                return Path(database).parent
+        return Path(".data")
+
+    @cached_property
+    def signing_key(self) -> bytes:
+        """SECRET_KEY, or the key generated once beside the SQLite file."""
+        if key := self.secret_key.get_secret_value():
+            return key.encode()
+        return _generated_key(self.data_directory / "secret-key").encode()
+
+
+def _generated_key(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    candidate = path.with_name(f"{path.name}.{os.getpid()}")
+    candidate.touch(mode=0o600)
+    candidate.write_text(secrets.token_urlsafe(48))
+    try:
+        # A hard link appears whole or not at all, so two processes starting together agree on one key.
+        path.hardlink_to(candidate)
+    except FileExistsError:
+        pass
+    finally:
+        candidate.unlink()
+    return path.read_text().strip()
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """Return the settings of this process, read on first use.
+
+    Raises:
+        pydantic.ValidationError: a variable is missing or malformed; the message names it.
+    """
+    return Settings()
