@@ -1,0 +1,43 @@
+"""What every use case works with: settings, database and drivers, opened once a process."""
+
+from dataclasses import dataclass
+
+from billing_ui.database import Database
+from billing_ui.payments.driver import Drivers
+from billing_ui.settings import Settings, get_settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts a use case is handed; tests build their own."""
+
+    settings: Settings
+    database: Database
+    drivers: Drivers
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Services":
+        """Open the database and the drivers that `settings` name; nothing connects yet."""
+        return cls(settings, Database(settings.database_url), Drivers(settings))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.drivers.close()
+        await self.database.close()
+
+
+_current: Services | None = None
+
+
+def install_services(services: Services | None) -> None:
+    """Make `services` what `current_services` returns in this process."""
+    global _current
+    _current = services
+
+
+def current_services() -> Services:
+    """Return the services of this process, opened from its settings if none were installed."""
+    global _current
+    if _current is None:
+        _current = Services.open(get_settings())
+    return _current

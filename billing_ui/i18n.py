@@ -1,0 +1,102 @@
+"""Money, dates and plurals in the reader's locale and the operator's time zone."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_precision
+
+DEFAULT_LOCALE = "en_US"
+
+
+def to_major(minor: int, currency: str) -> Decimal:
+    """Return `minor` units of `currency` (ISO code, any case) in major units: 2000 usd is 20.00, 2000 jpy is 2000."""
+    return Decimal(minor).scaleb(-get_currency_precision(currency.upper()))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads: the locale and time zone everything is shown in."""
+
+    locale: Locale
+    zone: ZoneInfo
+
+    @property
+    def language_tag(self) -> str:
+        """The locale as an IETF tag, such as "en-US", for `lang` attributes and providers."""
+        return str(self.locale).replace("_", "-")
+
+    def money(self, minor: int, currency: str) -> str:
+        """Return an amount with the currency's own digits and a true minus sign, such as "$20.00"."""
+        code = currency.upper()
+        text = format_currency(to_major(minor, code), code, locale=self.locale)
+        return text.replace("-", "−")
+
+    def currency_name(self, currency: str) -> str:
+        """Return the currency's name in the plural, such as "US dollars"."""
+        return get_currency_name(currency.upper(), count=2, locale=self.locale)
+
+    def number(self, value: int) -> str:
+        """Return a whole number with the locale's grouping."""
+        return format_decimal(value, locale=self.locale)
+
+    def date(self, moment: datetime) -> str:
+        """Return the date in long form, such as "January 3, 2027"."""
+        return format_date(moment.astimezone(self.zone), format="long", locale=self.locale)
+
+    def short_date(self, moment: datetime) -> str:
+        """Return the date in medium form, such as "Jan 3, 2027", for dense tables."""
+        return format_date(moment.astimezone(self.zone), format="medium", locale=self.locale)
+
+    def month(self, moment: datetime) -> str:
+        """Return the month and year, such as "January 2027"."""
+        return format_datetime(moment, "MMMM y", tzinfo=self.zone, locale=self.locale)
+
+    def time(self, moment: datetime) -> str:
+        """Return the time of day, such as "2:32 PM"."""
+        return format_time(moment, format="short", tzinfo=self.zone, locale=self.locale)
+
+    def date_and_time(self, moment: datetime) -> str:
+        """Return date and time in long form with the zone, for titles."""
+        return format_datetime(moment, format="long", tzinfo=self.zone, locale=self.locale)
+
+    def duration(self, span: timedelta) -> str:
+        """Return a span in its largest fitting unit, such as "2 hours" or "9 days"."""
+        return format_timedelta(span, threshold=1, locale=self.locale)
+
+    def plural(self, count: int, one: str, other: str) -> str:
+        """Return "1 seat" or "24 seats": the number and the form that fits it.
+
+        The words are English whatever the locale, so English rules choose between them.
+        """
+        form = one if _ENGLISH.plural_form(count) == "one" else other
+        return f"{self.number(count)} {form}"
+
+
+_ENGLISH = Locale.parse("en")
+
+
+@lru_cache(maxsize=256)
+def parse_locale(accept_language: str) -> Locale:
+    """Return the first locale of an Accept-Language header that Babel knows, else US English."""
+    ranked: list[tuple[float, int, str]] = []
+    for position, part in enumerate(accept_language[:512].split(",")):
+        tag, _, parameters = part.strip().partition(";")
+        quality = 1.0
+        if parameters.strip().startswith("q="):
+            try:
+                quality = float(parameters.strip()[2:])
+            except ValueError:
+                quality = 0.0
+        if tag and tag != "*" and quality > 0:
+            ranked.append((-quality, position, tag))
+    for _, _, tag in sorted(ranked):
+        try:
+            return Locale.parse(tag, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale.parse(DEFAULT_LOCALE)
