@@ -9,12 +9,14 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 SANDBOX_SECRET_KEY = "sk_test_sandbox"  # noqa: S105 - the sandbox accepts any test key
+
+DEVELOPMENT_BACKEND_URL = "http://localhost:8000"
 
 _ASYNC_DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -70,6 +72,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     app_name: str = "Acme Cloud"
@@ -190,6 +193,16 @@ class Settings(BaseSettings):
         return origin_of(self.base_url)
 
     @property
+    def development(self) -> bool:
+        """Whether plain `reflex run` serves pages and backend on two ports."""
+        return os.environ.get("REFLEX_ENV_MODE", "dev") == "dev"
+
+    @property
+    def browser_api_url(self) -> str:
+        """Where the browser reaches the backend: BASE_URL, or its own port in development."""
+        return DEVELOPMENT_BACKEND_URL if self.development else self.base_url
+
+    @property
     def secure(self) -> bool:
         """Whether people reach the app over https, so that cookies are `Secure`."""
         return self.base_origin.startswith("https:")
@@ -239,3 +252,21 @@ def get_settings() -> Settings:
         pydantic.ValidationError: a variable is missing or malformed; the message names it.
     """
     return Settings()
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process, or end it with a line for each one that is wrong."""
+    try:
+        return get_settings()
+    except ValidationError as error:
+        raise SystemExit(describe_errors(error)) from None
+
+
+def describe_errors(error: ValidationError) -> str:
+    """Return one line a wrong setting, naming the variable and never its value."""
+    lines = []
+    for detail in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in detail["loc"]).upper()
+        message = detail["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}" if name else message)
+    return "\n".join(["The settings are not right:", *lines])

@@ -1,0 +1,149 @@
+"""The embedded sandbox: started beside the app as a process of its own, once for all workers."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import structlog
+from filelock import FileLock, Timeout
+
+from billing_ui.settings import Settings
+
+DEFAULT_PORT = 8420
+_HOST = "127.0.0.1"
+_PORTS_TRIED = 20
+_START_SECONDS = 20.0
+_HANDOVER_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class SandboxUnavailable(Exception):
+    """The sandbox could not be started; the message says why and what to do."""
+
+
+@asynccontextmanager
+async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
+    """Yield the sandbox's URL, starting it unless another process of this installation runs it.
+
+    The child ends when its standard input closes, so it never outlives this process, however that ends.
+
+    Raises:
+        SandboxUnavailable: no port is free, SANDBOX_PORT is taken, or the sandbox does not answer.
+    """
+    directory = settings.data_directory
+    directory.mkdir(parents=True, exist_ok=True)
+    address = directory / "sandbox-url"
+    lock = FileLock(directory / "sandbox.lock")
+    try:
+        await asyncio.to_thread(lock.acquire, timeout=0)
+    except Timeout:
+        yield await _running_elsewhere(address)
+        return
+    try:
+        port = await _free_port(settings.sandbox_port, _last_port(address))
+        url = f"http://{_HOST}:{port}"
+        keeper = asyncio.create_task(_keep_running(port, directory / "sandbox.db"))
+        try:
+            await _wait_until_healthy(url, keeper)
+            address.write_text(url)
+            yield url
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+    finally:
+        lock.release()
+
+
+async def _keep_running(port: int, database: Path) -> None:
+    """Run the sandbox and start it again should it die; cancelling closes it."""
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "billing_ui.sandbox", "--exit-with-stdin"),
+            *("--port", str(port), "--database", str(database)),
+            stdin=asyncio.subprocess.PIPE,
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            assert process.stdin is not None
+            process.stdin.close()
+            await process.wait()
+            raise
+        log.error("sandbox_ended", exit_code=code)
+        await asyncio.sleep(1)
+
+
+async def _running_elsewhere(address: Path) -> str:
+    async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            url = address.read_text().strip() if address.exists() else ""
+            if url and await _healthy(client, url):
+                return url
+            await asyncio.sleep(0.1)
+
+
+async def _wait_until_healthy(url: str, keeper: "asyncio.Task[None]") -> None:
+    try:
+        async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+            while not await _healthy(client, url):
+                if keeper.done():
+                    keeper.result()
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise SandboxUnavailable(
+            f"The sandbox did not answer at {url} within {_START_SECONDS:.0f} seconds. "
+            "Its own messages above say why."
+        ) from None
+
+
+async def _healthy(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        response = await client.get(f"{url}/_control/health")
+    except httpx.TransportError:
+        return False
+    return response.is_success
+
+
+def _last_port(address: Path) -> int:
+    # Links to invoices carry the port, so the one used before is the best one to use again.
+    with contextlib.suppress(OSError, ValueError):
+        return int(address.read_text().rpartition(":")[2])
+    return DEFAULT_PORT
+
+
+async def _free_port(wanted: int | None, preferred: int) -> int:
+    first = wanted or preferred
+    # A sandbox whose app was just killed needs a moment to notice and let go of the port.
+    for _ in range(int(_HANDOVER_SECONDS / 0.1)):
+        if _is_free(first):
+            return first
+        await asyncio.sleep(0.1)
+    if wanted:
+        raise SandboxUnavailable(
+            f"SANDBOX_PORT {wanted} is taken by another program. Choose another one, or unset it."
+        )
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED):
+        if _is_free(port):
+            return port
+    raise SandboxUnavailable(
+        f"No port from {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TRIED - 1} is free for the sandbox. "
+        "Set SANDBOX_PORT to one that is."
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+        return True
