@@ -1,7 +1,6 @@
 """What can be bought: a copy of the provider's products and prices, and the portal configuration made of it."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
@@ -19,7 +18,8 @@ class Product(SQLModel, table=True):
     active: bool
     position: int
     features: list[str] = Field(default_factory=list, sa_type=JSON_DOCUMENT)
-    unit_label: str | None = Field(default=None, max_length=40)
+    unit_label: str | None = None
+    default_price_id: str | None = Field(default=None, max_length=255)
 
 
 class Price(SQLModel, table=True):
@@ -35,20 +35,24 @@ class Price(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=255)
     product_id: str = Field(max_length=255, index=True)
     active: bool
+    position: int
     currency: str = Field(max_length=3)
-    amounts: dict[str, Any] = Field(sa_type=JSON_DOCUMENT)
+    amounts: dict[str, int] = Field(sa_type=JSON_DOCUMENT)
     interval: str | None = Field(default=None, max_length=10)
     interval_count: int = 1
 
 
 class Catalog(SQLModel, table=True):
-    """When a provider's catalogue was last copied, and the counters that say whether it is current."""
+    """When a provider's catalogue was last copied, and the same counters that a customer has."""
 
     provider: str = Field(primary_key=True, max_length=20)
     wanted: int = 0
     applied: int = 0
+    fetch_no: int = 0
+    applied_fetch_no: int = 0
+    lease_owner: str | None = Field(default=None, max_length=64)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     fetched_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    hash: str = Field(default="", max_length=64)
 
 
 class PortalConfiguration(SQLModel, table=True):

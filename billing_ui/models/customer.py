@@ -37,7 +37,7 @@ class Customer(SQLModel, table=True):
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    team_id: UUID | None = Field(default=None, foreign_key="team.id", index=True)
+    team_id: UUID | None = Field(default=None, foreign_key="team.id")
     provider: str = Field(max_length=20)
     provider_customer_id: str | None = Field(default=None, max_length=255)
     generation: int = 1
@@ -58,11 +58,17 @@ class Customer(SQLModel, table=True):
 
     email: str | None = Field(default=None, max_length=512)
     name: str | None = Field(default=None, max_length=512)
+    phone: str | None = None
+    address: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
+    tax_ids: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON_DOCUMENT)
     currency: str | None = Field(default=None, max_length=3)
 
 
 class CustomerSnapshot(SQLModel, table=True):
-    """The newest applied snapshot of a customer, whole: what the next one is compared with."""
+    """The newest applied snapshot of a customer: what the next one is compared with.
+
+    The provider's own documents (`raw`) are left out; they stand beside the rows they belong to.
+    """
 
     __tablename__ = "customer_snapshot"
 

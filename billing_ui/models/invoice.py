@@ -30,6 +30,6 @@ class Invoice(SQLModel, table=True):
     due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     attempt_count: int = 0
-    hosted_url: str | None = Field(default=None, max_length=2048)
-    pdf_url: str | None = Field(default=None, max_length=2048)
+    hosted_url: str | None = None
+    pdf_url: str | None = None
     raw: dict[str, Any] = Field(sa_type=JSON_DOCUMENT)

@@ -22,7 +22,9 @@ class VisitKind(StrEnum):
 class PortalVisit(SQLModel, table=True):
     """One trip: who went, with which flow, the state before, and the changes found on the return.
 
-    The id stands in the return URL; it never grants access to anything.
+    The id stands in the return URL; it never grants access to anything. Coming back marks the customer
+    out of date and keeps that count in `wanted`: the sync that reaches it says what changed. `changes`
+    stays null when the state before was unknown, so that nothing can be said.
     """
 
     __tablename__ = "portal_visit"
@@ -38,6 +40,7 @@ class PortalVisit(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     before: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
     returned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    wanted: int | None = None
     synced_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     changes: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON_DOCUMENT)
     dismissed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

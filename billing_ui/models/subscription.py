@@ -49,6 +49,7 @@ class SubscriptionItem(SQLModel, table=True):
     price_id: str = Field(max_length=255)
     product_id: str = Field(max_length=255)
     plan_name: str = Field(max_length=512)
+    unit_label: str | None = None
     quantity: int | None = None
     unit_amount: int | None = None
     currency: str = Field(max_length=3)

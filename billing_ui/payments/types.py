@@ -192,12 +192,16 @@ class SnapshotCustomer(Frozen):
 
 
 class SnapshotItem(Frozen):
-    """One price and quantity; `unit_amount` in minor units of `currency`, None for tiered or metered prices."""
+    """One price and quantity; `unit_amount` in minor units of `currency`, None for tiered or metered prices.
+
+    `unit_label` (such as "seat") says what is counted, when the product says so.
+    """
 
     id: str
     price_id: str
     product_id: str
     plan_name: str
+    unit_label: str | None = None
     quantity: int | None = None
     unit_amount: int | None = None
     currency: str
