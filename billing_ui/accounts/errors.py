@@ -1,0 +1,65 @@
+"""The failures of signing in and of managing people and teams, each with its sentence."""
+
+from typing import ClassVar
+
+
+class AccountError(Exception):
+    """A failure a person can act on; `str(error)` is the sentence to show, free of secrets."""
+
+    default: ClassVar[str] = "That isn't possible."
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take a sentence of its own, or the class's default one."""
+        super().__init__(message or self.default)
+
+
+class Unauthenticated(AccountError):
+    """Nobody is signed in: no token, or one that is unknown, revoked or expired."""
+
+    default = "Authentication required"
+
+
+class InvalidCredentials(AccountError):
+    """No user has this e-mail and password. Which of the two is wrong is never said."""
+
+    default = "E-mail or password is wrong."
+
+
+class NoTeam(AccountError):
+    """The person is in no team."""
+
+    default = "Team not found"
+
+
+class InvalidEmail(AccountError):
+    """What was given cannot be an e-mail address."""
+
+    default = "That is not an e-mail address."
+
+
+class UnusablePassword(AccountError):
+    """The password is too short or too long to be accepted."""
+
+
+class EmailTaken(AccountError):
+    """Another user has this e-mail address."""
+
+    default = "A user with this e-mail already exists."
+
+
+class UnknownUser(AccountError):
+    """No user has this e-mail address."""
+
+    default = "No user has this e-mail."
+
+
+class UnknownTeam(AccountError):
+    """No team has this name or id."""
+
+    default = "No team has this name or id."
+
+
+class AmbiguousTeam(AccountError):
+    """Several teams have this name."""
+
+    default = "Several teams have this name. Give the team's id instead."
