@@ -1,0 +1,17 @@
+"""The pages people see: the customer portal, the checkout and the invoices."""
+
+from starlette.routing import BaseRoute, Route
+
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.hosted import checkout, files, pages, portal
+
+
+def routes(account: Account) -> list[BaseRoute]:
+    """Return the routes of all hosted pages of an account."""
+    return [
+        Route("/hosted/style.css", pages.style),
+        Route("/hosted/icon.svg", pages.icon),
+        *portal.routes(account),
+        *checkout.routes(account),
+        *files.routes(account),
+    ]

@@ -1,0 +1,132 @@
+"""The portal's billing information: name, e-mail, phone, address and tax ID of a customer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.responses import Response
+
+from billing_ui.sandbox.stripe.errors import StripeError
+from billing_ui.sandbox.stripe.hosted.forms import Form
+from billing_ui.sandbox.stripe.hosted.sessions import Visit
+from billing_ui.sandbox.stripe.hosted.words import address_lines
+
+Json = dict[str, Any]
+
+_ADDRESS = ("line1", "line2", "postal_code", "city", "state", "country")
+
+# The kinds of tax ID offered; the API knows many more, and one of those is shown by its code.
+_TAX_TYPES = {
+    "eu_vat": "EU VAT",
+    "gb_vat": "United Kingdom VAT",
+    "us_ein": "United States EIN",
+    "au_abn": "Australia ABN",
+    "ca_bn": "Canada BN",
+    "ch_vat": "Switzerland VAT",
+    "in_gst": "India GST",
+    "jp_trn": "Japan registration number",
+    "no_vat": "Norway VAT",
+    "nz_gst": "New Zealand GST",
+}
+
+
+def lines(visit: Visit) -> list[tuple[str, str]] | None:
+    """Return (name, value) of what the customer may update; None when that is nothing."""
+    if not visit.enabled("customer_update"):
+        return None
+    customer, allowed = visit.reader.customer(), _allowed(visit)
+    values = {
+        "name": ("Name", customer["name"]),
+        "email": ("E-mail", customer["email"]),
+        "phone": ("Phone", customer["phone"]),
+        "address": ("Address", ", ".join(address_lines(customer["address"], visit.formats))),
+        "tax_id": ("Tax ID", ", ".join(one["value"] for one in visit.reader.tax_ids())),
+    }
+    return [(name, value or "") for key, (name, value) in values.items() if key in allowed]
+
+
+def edit(visit: Visit, form: Form) -> Response:
+    """Show the form with what is known."""
+    visit.feature("customer_update")
+    customer = visit.reader.customer()
+    known = {name: customer[name] or "" for name in ("name", "email", "phone")}
+    address = customer["address"] or {}
+    known |= {name: address.get(name) or "" for name in _ADDRESS}
+    tax_id = next(iter(visit.reader.tax_ids()), None)
+    if tax_id:
+        known |= {"tax_type": tax_id["type"], "tax_id": tax_id["value"]}
+    return _form(visit, Form(known))
+
+
+def save(visit: Visit, form: Form) -> Response:
+    """Save what the customer may change; everything else that was sent is ignored."""
+    visit.feature("customer_update")
+    allowed = _allowed(visit)
+    changes: Json = {name: form.get(name, "").strip() for name in ("name", "phone")}
+    if "email" in allowed:
+        changes["email"] = form.require("email", "Enter an e-mail address.")
+        if changes["email"] and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", changes["email"]):
+            form.problems["email"] = "Write the e-mail address like name@example.com."
+    changes["address"] = {name: form.get(name, "").strip() for name in _ADDRESS}
+    if changes["address"]["country"] not in {"", *dict(visit.formats.countries())}:
+        form.problems["country"] = "Choose a country from the list."
+    if "tax_id" in allowed:
+        _check_tax_id(form)
+    if form.problems:
+        return _form(visit, form, status=422)
+    path = f"/v1/customers/{visit.reader.customer_id}"
+    try:
+        if "tax_id" in allowed:
+            _replace_tax_id(visit, form)
+        visit.call(
+            "post", path, {name: value for name, value in changes.items() if name in allowed}
+        )
+    except StripeError as error:
+        name = re.sub(r".*\[(\w+)\]", r"\1", error.param or "")
+        if name not in {*allowed, *_ADDRESS}:
+            raise
+        form.problems[name] = error.message
+        return _form(visit, form, status=422)
+    return visit.completed("customer_update", "information-saved")
+
+
+def _allowed(visit: Visit) -> set[str]:
+    return set(visit.feature("customer_update")["allowed_updates"])
+
+
+def _form(visit: Visit, form: Form, status: int = 200) -> Response:
+    kinds = dict(_TAX_TYPES)
+    if form.get("tax_type"):
+        kinds.setdefault(form["tax_type"], form["tax_type"])
+    return visit.show(
+        "portal/information.html",
+        status=status,
+        heading="Billing information",
+        problem="",
+        form=form,
+        allowed=_allowed(visit),
+        countries=visit.formats.countries(),
+        tax_types=list(kinds.items()),
+    )
+
+
+def _check_tax_id(form: Form) -> None:
+    kind, value = form.get("tax_type", ""), form.get("tax_id", "").strip()
+    if value and not kind:
+        form.problems["tax_type"] = "Choose what kind of tax ID it is."
+    if kind and not value:
+        form.problems["tax_id"] = "Enter the tax ID, or choose “No tax ID”."
+
+
+def _replace_tax_id(visit: Visit, form: Form) -> None:
+    """Make the form's tax ID the customer's, in place of the first one shown."""
+    kind, value = form.get("tax_type", ""), form.get("tax_id", "").strip()
+    path = f"/v1/customers/{visit.reader.customer_id}/tax_ids"
+    old = next(iter(visit.reader.tax_ids()), None)
+    if old and (old["type"], old["value"]) == (kind, value):
+        return
+    if kind:
+        visit.call("post", path, {"type": kind, "value": value})
+    if old:
+        visit.call("delete", f"{path}/{old['id']}")

@@ -1,0 +1,209 @@
+"""Turn Stripe objects into the words and figures that the hosted pages show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from billing_ui.sandbox.stripe.hosted.formats import Formats, counted, per_interval
+
+LIVE = frozenset({"active", "trialing", "past_due", "unpaid", "paused", "incomplete"})
+
+
+# Whose product is sold in this account.
+SELLER = "Acme Cloud"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status badge: what it says, its colour and its icon."""
+
+    word: str
+    colour: str
+    icon: str
+
+
+INVOICE_STATUS = {
+    "paid": Status("Paid", "green", "check"),
+    "open": Status("Open", "amber", "clock"),
+    "uncollectible": Status("Uncollectible", "red", "warning"),
+    "void": Status("Void", "gray", "minus"),
+    "draft": Status("Draft", "gray", "minus"),
+}
+
+_SUBSCRIPTION_STATUS = {
+    "active": Status("Active", "green", "check"),
+    "trialing": Status("Trialing", "blue", "clock"),
+    "past_due": Status("Past due", "red", "warning"),
+    "unpaid": Status("Unpaid", "red", "warning"),
+    "incomplete": Status("Incomplete", "amber", "warning"),
+    "incomplete_expired": Status("Ended", "gray", "minus"),
+    "paused": Status("Paused", "gray", "pause"),
+    "canceled": Status("Ended", "gray", "minus"),
+}
+_CANCELING = Status("Canceling", "amber", "calendar")
+
+# What the reasons of a portal configuration say on the page (its `cancellation_reason.options`).
+CANCELLATION_REASONS = {
+    "too_expensive": "It’s too expensive",
+    "missing_features": "Some features are missing",
+    "switched_service": "I’m switching to another service",
+    "unused": "I don’t use it enough",
+    "customer_service": "Customer service was not what I expected",
+    "low_quality": "Quality was not what I expected",
+    "too_complex": "It’s too complex",
+    "other": "Another reason",
+}
+
+_BRANDS = {
+    "amex": "American Express",
+    "cartes_bancaires": "Cartes Bancaires",
+    "diners": "Diners Club",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+}
+
+
+@dataclass(frozen=True)
+class PlanWords:
+    """One subscription as the portal shows it."""
+
+    id: str
+    name: str
+    status: Status
+    amount: str
+    rhythm: str
+    dates: str
+    overdue: bool
+    canceling: bool
+
+
+def plan_words(
+    subscription: dict[str, Any], products: dict[str, dict[str, Any]], card: str, formats: Formats
+) -> PlanWords:
+    """Return a subscription in words.
+
+    Args:
+        subscription: the subscription as the API answers it.
+        products: the products of its items by id.
+        card: "Visa ending in 4242", the payment method its next invoice is charged to; "" if none.
+        formats: how the reader writes amounts and dates.
+    """
+    canceling = is_canceling(subscription)
+    status = _SUBSCRIPTION_STATUS[subscription["status"]]
+    return PlanWords(
+        id=subscription["id"],
+        name=plan_name(subscription, products),
+        status=_CANCELING if canceling and subscription["status"] == "active" else status,
+        amount=formats.money(recurring_total(subscription), subscription["currency"]),
+        rhythm=_rhythm(subscription, products, formats),
+        dates=_dates(subscription, card, formats),
+        overdue=subscription["status"] in {"past_due", "unpaid"},
+        canceling=canceling,
+    )
+
+
+def plan_name(subscription: dict[str, Any], products: dict[str, dict[str, Any]]) -> str:
+    """Return the names of everything subscribed to, such as "Team" or "Team + Support"."""
+    items = subscription["items"]["data"]
+    return " + ".join(products[item["price"]["product"]]["name"] for item in items)
+
+
+def is_canceling(subscription: dict[str, Any]) -> bool:
+    """Tell whether a subscription that still runs has an end set."""
+    ends = subscription["cancel_at_period_end"] or subscription["cancel_at"] is not None
+    return ends and subscription["status"] in LIVE
+
+
+def recurring_total(subscription: dict[str, Any]) -> int:
+    """Return what one period of the subscription costs before tax, in minor units."""
+    return sum(
+        (price_amount(item["price"], subscription["currency"]) or 0) * item.get("quantity", 1)
+        for item in subscription["items"]["data"]
+    )
+
+
+def price_amount(price: dict[str, Any], currency: str) -> int | None:
+    """Return a price's amount in `currency` in minor units; None when it has no fixed one.
+
+    A price in several currencies must have been fetched with its `currency_options`.
+    """
+    if price["currency"] == currency:
+        amount = price["unit_amount"]
+    else:
+        amount = price.get("currency_options", {}).get(currency, {}).get("unit_amount")
+    return None if amount is None else int(amount)
+
+
+def period_end(subscription: dict[str, Any]) -> int:
+    """Return when the subscription's current period ends (its items', the earliest of them)."""
+    return min(int(item["current_period_end"]) for item in subscription["items"]["data"])
+
+
+def card_words(payment_method: dict[str, Any]) -> str:
+    """Return a payment method in words, such as "Visa ending in 4242"."""
+    card = payment_method.get("card")
+    if card is None:
+        return str(payment_method["type"]).replace("_", " ").capitalize()
+    brand = _BRANDS.get(card["brand"], card["brand"].capitalize())
+    return f"{brand} ending in {card['last4']}"
+
+
+def card_expiry(payment_method: dict[str, Any]) -> str:
+    """Return "Expires 01/2027"; "" for what is not a card."""
+    card = payment_method.get("card")
+    return f"Expires {card['exp_month']:02}/{card['exp_year']}" if card else ""
+
+
+def address_lines(address: dict[str, Any] | None, formats: Formats) -> list[str]:
+    """Return a postal address as lines, the country written out."""
+    if not address:
+        return []
+    town = " ".join(
+        part for part in (address["postal_code"], address["city"], address["state"]) if part
+    )
+    country = formats.country(address["country"]) if address["country"] else ""
+    return [part for part in (address["line1"], address["line2"], town, country) if part]
+
+
+def seller_name(invoice: dict[str, Any]) -> str:
+    """Return who sends an invoice."""
+    return str(invoice["account_name"] or SELLER)
+
+
+def invoice_name(invoice: dict[str, Any]) -> str:
+    """Return what an invoice is called: its number, or its id while it is a draft."""
+    return str(invoice["number"] or invoice["id"])
+
+
+def _rhythm(
+    subscription: dict[str, Any], products: dict[str, dict[str, Any]], formats: Formats
+) -> str:
+    """Return "per month · 24 seats at $20.00"."""
+    items = subscription["items"]["data"]
+    words = [per_interval(items[0]["price"]["recurring"])]
+    for item in items:
+        amount = price_amount(item["price"], subscription["currency"])
+        if amount is None or item.get("quantity", 1) == 1:
+            continue
+        unit = products[item["price"]["product"]].get("unit_label") or "unit"
+        each = formats.money(amount, subscription["currency"])
+        words.append(f"{counted(item['quantity'], unit)} at {each}")
+    return " · ".join(words)
+
+
+def _dates(subscription: dict[str, Any], card: str, formats: Formats) -> str:
+    """Return the one date that matters now, with the card it concerns."""
+    if subscription["status"] in {"canceled", "incomplete_expired"}:
+        return f"Ended on {formats.date(subscription['ended_at'] or subscription['created'])}."
+    if is_canceling(subscription):
+        ends = subscription["cancel_at"] or period_end(subscription)
+        return f"Cancels on {formats.date(ends)}. You will not be charged again."
+    paid = f" with {card}" if card else ""
+    if subscription["status"] == "trialing":
+        return f"Trial ends on {formats.date(subscription['trial_end'])}."
+    if subscription["status"] == "paused":
+        return "Paused until a payment method is added."
+    if subscription["status"] == "incomplete":
+        return "The first payment is not finished."
+    return f"Renews on {formats.date(period_end(subscription))}{paid}."

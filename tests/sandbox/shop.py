@@ -1,0 +1,127 @@
+"""What the tests of the hosted pages sell, made through the real SDK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+from stripe import StripeClient
+
+PRICES = {"Starter": 2900, "Pro": 14900, "Team": 2000}
+
+
+@dataclass
+class Plan:
+    """A product with its prices."""
+
+    product: str
+    monthly: str
+    yearly: str
+
+
+class Shop:
+    """Three plans, monthly and yearly, in dollars and euros; Team has seats."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.client = StripeClient(
+            "sk_test_shop",
+            base_addresses={"api": origin},
+            http_client=stripe.HTTPXClient(allow_sync_methods=True, timeout=10, trust_env=False),
+        )
+        self.v1 = self.client.v1
+        self.plans = {name: self._plan(name, amount) for name, amount in PRICES.items()}
+
+    def _plan(self, name: str, amount: int) -> Plan:
+        unit = {"unit_label": "seat"} if name == "Team" else {}
+        product = self.v1.products.create({"name": name, **unit}).id
+        prices = {}
+        for interval, factor in (("month", 1), ("year", 10)):
+            price = self.v1.prices.create(
+                {
+                    "product": product,
+                    "currency": "usd",
+                    "unit_amount": amount * factor,
+                    "recurring": {"interval": interval},
+                    "currency_options": {"eur": {"unit_amount": amount * factor - 100}},
+                }
+            )
+            prices[interval] = price.id
+        return Plan(product, prices["month"], prices["year"])
+
+    def configuration(self, **features: Any) -> str:
+        """Return a new configuration with everything enabled but what is said otherwise."""
+        offered = [
+            {
+                "product": plan.product,
+                "prices": [plan.monthly, plan.yearly],
+                "adjustable_quantity": {"enabled": name == "Team", "minimum": 2, "maximum": 50},
+            }
+            for name, plan in self.plans.items()
+        ]
+        reasons = ["too_expensive", "missing_features", "switched_service", "unused", "other"]
+        enabled: dict[str, Any] = {
+            "customer_update": {
+                "enabled": True,
+                "allowed_updates": ["name", "email", "address", "phone", "tax_id"],
+            },
+            "invoice_history": {"enabled": True},
+            "payment_method_update": {"enabled": True},
+            "subscription_cancel": {
+                "enabled": True,
+                "mode": "at_period_end",
+                "cancellation_reason": {"enabled": True, "options": reasons},
+            },
+            "subscription_update": {
+                "enabled": True,
+                "default_allowed_updates": ["price", "quantity"],
+                "proration_behavior": "create_prorations",
+                "products": offered,
+            },
+        }
+        return self.v1.billing_portal.configurations.create(
+            {
+                "business_profile": {"headline": "Manage your subscription"},
+                "features": {**enabled, **features},
+            }
+        ).id
+
+    def customer(self, card: str = "pm_card_visa", **fields: Any) -> str:
+        """Return a new customer, paying with a card."""
+        customer = self.v1.customers.create(
+            {"name": "Northwind Labs", "email": "billing@example.com", **fields}
+        )
+        if card:
+            method = self.v1.payment_methods.attach(card, {"customer": customer.id})
+            self.v1.customers.update(
+                customer.id, {"invoice_settings": {"default_payment_method": method.id}}
+            )
+        return customer.id
+
+    def subscribe(
+        self, customer: str, plan: str = "Pro", quantity: int = 1, **fields: Any
+    ) -> stripe.Subscription:
+        """Subscribe a customer to a plan by the month."""
+        item = {"price": self.plans[plan].monthly, "quantity": quantity}
+        return self.v1.subscriptions.create({"customer": customer, "items": [item], **fields})
+
+    def portal(self, customer: str, **fields: Any) -> str:
+        """Return the URL of a new portal session with everything enabled."""
+        wanted = {"configuration": fields.pop("configuration", None) or self.configuration()}
+        return self.v1.billing_portal.sessions.create(
+            {"customer": customer, "return_url": "https://app.example.com/billing", **wanted, **fields}
+        ).url
+
+    def subscription(self, subscription: str) -> stripe.Subscription:
+        """Return a subscription as it is now."""
+        return self.v1.subscriptions.retrieve(subscription)
+
+    def default_card(self, customer: str) -> str | None:
+        """Return the id of a customer's default card."""
+        settings = self.v1.customers.retrieve(customer).invoice_settings
+        assert settings is not None
+        method = settings.default_payment_method
+        return method if method is None or isinstance(method, str) else method.id
+
+
