@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
@@ -22,10 +22,10 @@ class Invoice(SQLModel, table=True):
     number: str | None = Field(default=None, max_length=255)
     status: str = Field(max_length=40)
     currency: str = Field(max_length=3)
-    total: int
-    amount_due: int
-    amount_paid: int
-    amount_remaining: int
+    total: int = Field(sa_type=BigInteger)
+    amount_due: int = Field(sa_type=BigInteger)
+    amount_paid: int = Field(sa_type=BigInteger)
+    amount_remaining: int = Field(sa_type=BigInteger)
     created_at: datetime = Field(sa_type=UtcDateTime)
     due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
@@ -51,7 +51,7 @@ class SubscriptionItem(SQLModel, table=True):
     plan_name: str = Field(max_length=512)
     unit_label: str | None = None
     quantity: int | None = None
-    unit_amount: int | None = None
+    unit_amount: int | None = Field(default=None, sa_type=BigInteger)
     currency: str = Field(max_length=3)
     interval: str | None = Field(default=None, max_length=10)
     interval_count: int = 1

@@ -1,0 +1,73 @@
+"""What things are called when people read of them: providers, payment methods, billing intervals, units."""
+
+from typing import Final
+
+from billing_ui.settings import Provider
+
+_PROVIDERS: Final = {
+    Provider.STRIPE: "Stripe",
+    Provider.POLAR: "Polar",
+    Provider.LEMONSQUEEZY: "Lemon Squeezy",
+    Provider.PADDLE: "Paddle",
+}
+
+_CARD_BRANDS: Final = {
+    "amex": "American Express",
+    "cartes_bancaires": "Cartes Bancaires",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "eftpos_au": "eftpos Australia",
+    "jcb": "JCB",
+    "link": "Link",
+    "mastercard": "Mastercard",
+    "unionpay": "UnionPay",
+    "visa": "Visa",
+}
+
+_TYPES: Final = {
+    "acss_debit": "Pre-authorized debit",
+    "au_becs_debit": "BECS debit",
+    "bacs_debit": "Bacs debit",
+    "card": "Card",
+    "cashapp": "Cash App Pay",
+    "ideal": "iDEAL",
+    "link": "Link",
+    "paypal": "PayPal",
+    "sepa_debit": "SEPA debit",
+    "us_bank_account": "Bank account",
+}
+
+_ADVERBS: Final = {
+    ("day", 1): "daily",
+    ("week", 1): "weekly",
+    ("month", 1): "monthly",
+    ("month", 3): "quarterly",
+    ("year", 1): "yearly",
+}
+
+
+def provider_name(provider: str) -> str:
+    """Return a provider's name as people know it: "stripe" is "Stripe"."""
+    return _PROVIDERS[Provider(provider)]
+
+
+def payment_method_label(type_: str, brand: str | None, last4: str | None) -> str:
+    """Return a payment method in words, such as "Visa ending in 4242" or "PayPal"."""
+    if brand:
+        name = _CARD_BRANDS.get(brand, brand.replace("_", " ").title())
+    else:
+        name = _TYPES.get(type_, type_.replace("_", " ").capitalize())
+    return f"{name} ending in {last4}" if last4 else name
+
+
+def billed_how_often(interval: str, count: int) -> str:
+    """Return a billing interval as an adverb, such as "monthly" or "every 6 months"."""
+    return _ADVERBS.get((interval, count)) or f"every {count} {interval}s"
+
+
+def counted_units(unit_label: str | None) -> str:
+    """Return what a quantity counts, at the start of a sentence: "seat" is "Seats", None is "Quantity"."""
+    if not unit_label:
+        return "Quantity"
+    label = unit_label[0].upper() + unit_label[1:]
+    return label if label.isupper() or label.endswith("s") else f"{label}s"
