@@ -1,0 +1,151 @@
+"""Who fetches what from the provider, and in which order results count: the protocol behind every copy we keep.
+
+A row that mirrors something at the provider (a customer, the catalogue) carries integers. `wanted` goes up
+whenever it may have changed there. A fetch takes the next `fetch_no` and remembers `wanted` before its first
+provider call; its result is refused when a later fetch was already applied, else `applied` becomes what it
+remembered. `wanted > applied` means out of date. No clock takes part in any of it.
+
+The lease keeps a second fetch of the same row from running at the same time, in whatever process. It only saves
+work: should it expire while its holder still lives, the counters keep the result right.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.clock import utc_now
+from billing_ui.database import Database
+from billing_ui.models import Catalog, Customer
+
+FETCH_TIMEOUT_SECONDS: Final = 25.0
+LEASE: Final = timedelta(seconds=30)
+"""Longer than a fetch may take: an expired lease belongs to a process that died."""
+
+Mirror: TypeAlias = type[Customer] | type[Catalog]
+Key: TypeAlias = UUID | str
+
+
+class OutdatedFetch(Exception):
+    """A result came too late: what a later fetch found is already applied."""
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """One fetch under way: its place in the order, and what it will have seen.
+
+    Attributes:
+        number: its place among the fetches of this row.
+        wanted: the row's `wanted` before the first provider call.
+        owner: who holds the lease.
+    """
+
+    number: int
+    wanted: int
+    owner: str
+
+
+async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> int:
+    """Say that a row may have changed at the provider; returns the count that a fetch must have seen from now on.
+
+    Raises:
+        sqlalchemy.exc.NoResultFound: there is no such row.
+    """
+    statement = (
+        update(mirror)
+        .where(_key(mirror) == key)
+        .values(wanted=col(mirror.wanted) + 1)
+        .returning(col(mirror.wanted))
+    )
+    return (await session.execute(statement)).scalar_one()
+
+
+async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -> Fetch | None:
+    """Take the lease of a row that has not reached `goal` yet, and the next place in its order.
+
+    Returns:
+        The fetch, or None: the row has reached the goal, or another fetch of it is running.
+    """
+    owner, now = secrets.token_hex(8), utc_now()
+    statement = (
+        update(mirror)
+        .where(
+            _key(mirror) == key,
+            col(mirror.applied) < goal,
+            or_(col(mirror.lease_until).is_(None), col(mirror.lease_until) < now),
+        )
+        .values(
+            fetch_no=col(mirror.fetch_no) + 1,
+            lease_owner=owner,
+            lease_until=now + LEASE,
+        )
+        .returning(col(mirror.fetch_no), col(mirror.wanted))
+    )
+    async with database.write() as session:
+        row = (await session.execute(statement)).one_or_none()
+    return Fetch(row.fetch_no, row.wanted, owner) if row else None
+
+
+async def has_reached(database: Database, mirror: Mirror, key: Key, goal: int) -> bool:
+    """Return whether a fetch that saw `goal` has been applied to a row."""
+    async with database.read() as session:
+        applied = (await session.exec(select(mirror.applied).where(_key(mirror) == key))).one()
+    return applied >= goal
+
+
+async def accept_fetch(
+    session: AsyncSession,
+    mirror: Mirror,
+    key: Key,
+    fetch: Fetch,
+    values: Mapping[str, Any],
+    *,
+    partial: bool = False,
+) -> None:
+    """Let the result of `fetch` count, and write `values` beside the counters.
+
+    From here to the end of the transaction no other result can be written to this row. The lease ends with it.
+
+    Args:
+        partial: the result is not whole, so the row stays as out of date as it is.
+
+    Raises:
+        OutdatedFetch: a later fetch was already accepted.
+    """
+    reached = {} if partial else {"applied": fetch.wanted}
+    statement = (
+        update(mirror)
+        .where(_key(mirror) == key, col(mirror.applied_fetch_no) < fetch.number)
+        .values(applied_fetch_no=fetch.number, **reached, **values)
+        .returning(col(mirror.lease_owner))
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise OutdatedFetch
+    if row.lease_owner == fetch.owner:
+        await session.execute(
+            update(mirror).where(_key(mirror) == key).values(lease_owner=None, lease_until=None)
+        )
+
+
+async def abandon_fetch(
+    database: Database, mirror: Mirror, key: Key, fetch: Fetch, values: Mapping[str, Any]
+) -> None:
+    """Give the lease of a fetch back that came to nothing, and write `values`, unless another holds it by now."""
+    statement = (
+        update(mirror)
+        .where(_key(mirror) == key, col(mirror.lease_owner) == fetch.owner)
+        .values(lease_owner=None, lease_until=None, **values)
+    )
+    async with database.write() as session:
+        await session.execute(statement)
+
+
+def _key(mirror: Mirror) -> Any:
+    return col(Catalog.provider) if mirror is Catalog else col(Customer.id)

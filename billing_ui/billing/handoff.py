@@ -1,0 +1,52 @@
+"""Sealed tickets that take a browser to a provider's page without its URL passing through the page's state."""
+
+import base64
+import hashlib
+import json
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.services import Services
+from billing_ui.clock import utc_now
+from billing_ui.payments.types import InvalidRequest
+
+TICKET_LIFETIME_SECONDS: Final = 60
+
+
+def seal_departure(services: Services, identity: Identity, url: str) -> str:
+    """Return a ticket that gives `url` back to the same session, and to nobody else, for a minute.
+
+    A portal URL is a credential. The ticket can pass where the URL may not, such as a websocket frame.
+    """
+    sealed = json.dumps([str(identity.session_id), url]).encode()
+    return _box(services).encrypt_at_time(sealed, _seconds()).decode()
+
+
+def open_departure(services: Services, identity: Identity, ticket: str) -> str:
+    """Return the URL in `ticket`.
+
+    Raises:
+        InvalidRequest: the ticket is damaged, older than a minute or another session's.
+    """
+    try:
+        opened = _box(services).decrypt_at_time(ticket, TICKET_LIFETIME_SECONDS, _seconds())
+    except InvalidToken:
+        raise InvalidRequest("This link has expired. Open the billing portal again.") from None
+    session_id, url = json.loads(opened)
+    if session_id != str(identity.session_id):
+        raise InvalidRequest("This link has expired. Open the billing portal again.")
+    return str(url)
+
+
+def _box(services: Services) -> Fernet:
+    # A key of its own, so that nothing signed elsewhere with SECRET_KEY passes for a ticket.
+    key = hashlib.blake2b(
+        services.settings.signing_key, digest_size=32, person=b"departure"
+    ).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def _seconds() -> int:
+    return int(utc_now().timestamp())
