@@ -91,6 +91,7 @@ class Settings(BaseSettings):
 
     payment_provider: Provider = Provider.STRIPE
     stripe_secret_key: SecretStr = SecretStr("")
+    stripe_webhook_secret: SecretStr = SecretStr("")
     stripe_api_base: str = ""
     stripe_portal_configuration: str = ""
     stripe_portal_configurations: Annotated[tuple[str, ...], NoDecode] = ()

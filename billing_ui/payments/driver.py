@@ -58,7 +58,8 @@ class Driver(Protocol):
     ) -> PortalConfigurationRef | None:
         """Return the portal configuration for `catalog`: `known` if it fits, else found, updated or made.
 
-        None when the provider has no such thing.
+        None when the provider has no such thing. When `catalog` has nothing to offer, one that exists
+        stays as it is: someone on an archived plan can still cancel.
 
         Raises:
             ProductNotActive: one must be made, and no product is active.
@@ -71,6 +72,8 @@ class Driver(Protocol):
 
         Raises:
             CustomerDeleted: the payer's customer was deleted at the provider.
+            ConfigurationUnusable: the named configuration is missing or inactive at the provider.
+            InvalidRequest: the flow cannot be gone through, such as canceling what is already canceling.
         """
         ...
 

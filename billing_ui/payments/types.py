@@ -107,6 +107,8 @@ class StartCheckoutInput(Frozen):
     """What a checkout session is made of; the customer must exist at the provider.
 
     Attributes:
+        quantity: how many units to begin with.
+        adjustable_quantity: whether the quantity can still be changed on the checkout page.
         currency: ISO code in lower case, or None for the price's own currency.
         success_url, cancel_url: absolute http(s) URLs; passed on untouched.
     """
@@ -114,6 +116,7 @@ class StartCheckoutInput(Frozen):
     payer: Payer
     price_id: NonEmpty
     quantity: Annotated[int, Field(ge=1, le=999_999)] = 1
+    adjustable_quantity: bool = False
     currency: Annotated[str, Field(pattern="^[a-z]{3}$")] | None = None
     success_url: AbsoluteUrl
     cancel_url: AbsoluteUrl
@@ -282,7 +285,10 @@ class Snapshot(Frozen):
 
 
 class CatalogPrice(Frozen):
-    """One price; `amounts` maps lower-case ISO currencies to minor units, `currency` is the default one."""
+    """One price; `amounts` maps lower-case ISO currencies to minor units, `currency` is the default one.
+
+    `created_at` tells which of several prices of one interval is the newest, where the provider says.
+    """
 
     id: str
     product_id: str
@@ -291,6 +297,7 @@ class CatalogPrice(Frozen):
     amounts: dict[str, int]
     interval: Literal["day", "week", "month", "year"] | None = None
     interval_count: int = 1
+    created_at: datetime | None = None
 
 
 class CatalogProduct(Frozen):
@@ -354,7 +361,10 @@ class NoCustomer(PaymentError):
 class CustomerDeleted(PaymentError):
     """The customer was deleted at the provider."""
 
-    default = "Your billing account no longer exists at the payment provider. Choose a plan to start again, or contact support."
+    default = (
+        "Your billing account no longer exists at the payment provider. "
+        "Choose a plan to start again, or contact support."
+    )
 
 
 class ProviderMismatch(PaymentError):
@@ -399,6 +409,13 @@ class NotAllowed(PaymentError):
 
 class ProviderRejected(PaymentError):
     """The provider answered with an error that trying again will not mend (a wrong key, a bad request)."""
+
+
+class ConfigurationUnusable(ProviderRejected):
+    """The named portal configuration does not exist at the provider or is no longer active.
+
+    When it is the one we made, `ensure_portal_configuration` without `known` finds or remakes it.
+    """
 
 
 class ProviderUnavailable(PaymentError):

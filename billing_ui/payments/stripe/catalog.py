@@ -1,0 +1,290 @@
+"""What Stripe sells, and the portal configuration made of it: once, and found again by its metadata."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from math import inf
+from typing import TYPE_CHECKING, Literal, cast
+
+import stripe
+
+from billing_ui.clock import from_unix
+from billing_ui.payments.stripe.client import is_missing
+from billing_ui.payments.stripe.mapping import id_of, metadata_of, unit_amount
+from billing_ui.payments.types import (
+    CatalogPrice,
+    CatalogProduct,
+    CatalogSnapshot,
+    NoActivePrices,
+    PortalConfigurationRef,
+    ProductNotActive,
+)
+
+if TYPE_CHECKING:
+    from stripe.params.billing_portal import (
+        ConfigurationCreateParams,
+        ConfigurationCreateParamsFeatures,
+        ConfigurationCreateParamsFeaturesSubscriptionUpdateProduct,
+        ConfigurationUpdateParamsFeatures,
+    )
+
+HEADLINE = "Manage your subscription"
+
+_PRODUCTS_IN_PORTAL = 10
+_MAXIMUM_QUANTITY = 999_999
+_MANAGED_BY = "billing-ui"
+_INTERVALS: tuple[Literal["day", "week", "month", "year"], ...] = ("day", "week", "month", "year")
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+
+
+# ---------------------------------------------------------------- the catalogue
+
+
+def catalog_of(
+    products: Iterable[stripe.Product], prices: Iterable[stripe.Price]
+) -> CatalogSnapshot:
+    """Return products with their prices in the order they are shown.
+
+    Products stand by metadata `position` (a whole number), then by what they cost per day at least,
+    cheapest first; prices by the length of their interval, the newest of one interval first.
+
+    Args:
+        products: all products.
+        prices: all prices, with `currency_options` expanded.
+    """
+    by_product: dict[str, list[CatalogPrice]] = {}
+    for price in prices:
+        product_id = id_of(price.product) or ""
+        by_product.setdefault(product_id, []).append(_price_of(price, product_id))
+    ordered = sorted(
+        (
+            (_position(product), _daily_cost(made.prices), product.created, made.id, made)
+            for product in products
+            for made in [_product_of(product, by_product.get(product.id, ()))]
+        ),
+        key=lambda entry: entry[:4],
+    )
+    return CatalogSnapshot(provider="stripe", products=tuple(entry[4] for entry in ordered))
+
+
+def _product_of(product: stripe.Product, prices: Iterable[CatalogPrice]) -> CatalogProduct:
+    return CatalogProduct(
+        id=product.id,
+        name=product.name,
+        description=product.description,
+        active=product.active,
+        features=tuple(feature.name for feature in product.marketing_features if feature.name),
+        unit_label=product.unit_label,
+        default_price_id=id_of(product.default_price),
+        prices=tuple(sorted(prices, key=_shown_order)),
+    )
+
+
+def _price_of(price: stripe.Price, product_id: str) -> CatalogPrice:
+    options = price.currency_options if "currency_options" in price else None
+    currencies = {price.currency, *(options.to_dict() if options else ())}
+    amounts = {currency: unit_amount(price, currency) for currency in sorted(currencies)}
+    interval = price.recurring.interval if price.recurring else None
+    return CatalogPrice(
+        id=price.id,
+        product_id=product_id,
+        active=price.active,
+        currency=price.currency,
+        # A tiered or metered price has no single amount.
+        amounts={currency: amount for currency, amount in amounts.items() if amount is not None},
+        interval=next((known for known in _INTERVALS if known == interval), None),
+        interval_count=price.recurring.interval_count if price.recurring else 1,
+        created_at=from_unix(price.created),
+    )
+
+
+def _position(product: stripe.Product) -> float:
+    text = metadata_of(product, "position")
+    return int(text) if text.isascii() and text.isdigit() else inf
+
+
+def _daily_cost(prices: Iterable[CatalogPrice]) -> float:
+    costs = (
+        price.amounts[price.currency] / (_DAYS[price.interval] * price.interval_count)
+        for price in prices
+        if price.active and price.interval and price.currency in price.amounts
+    )
+    return min(costs, default=inf)
+
+
+def _shown_order(price: CatalogPrice) -> tuple[float, float, str]:
+    length = _DAYS[price.interval] * price.interval_count if price.interval else inf
+    return length, -_created(price), price.id
+
+
+def _created(price: CatalogPrice) -> float:
+    return price.created_at.timestamp() if price.created_at else 0.0
+
+
+# ---------------------------------------------------------------- the portal configuration
+
+
+async def ensure_configuration(
+    client: stripe.StripeClient, catalog: CatalogSnapshot, known: PortalConfigurationRef | None
+) -> PortalConfigurationRef:
+    """Return the configuration for `catalog`: `known` when it fits, else found, updated in place or made.
+
+    Two processes that make one at the same moment send the same idempotency key, and get the same one.
+
+    Raises:
+        ProductNotActive: one must be made, and no product is active.
+        NoActivePrices: one must be made, and no active product has an active recurring price.
+    """
+    try:
+        content = portal_content(catalog)
+    except (ProductNotActive, NoActivePrices):
+        if known is None and (found := await _find(client)):
+            known = PortalConfigurationRef(id=found.id, hash=metadata_of(found, "content_hash"))
+        if known is None:
+            raise
+        return known
+    digest = _digest(content)
+    if known is not None:
+        if known.hash == digest:
+            return known
+        if updated := await _update(client, known.id, content, digest):
+            return updated
+    found = await _find(client)
+    if found is not None:
+        if found.active and metadata_of(found, "content_hash") == digest:
+            return PortalConfigurationRef(id=found.id, hash=digest)
+        if updated := await _update(client, found.id, content, digest):
+            return updated
+    content["metadata"] = _metadata(digest)
+    made = await client.v1.billing_portal.configurations.create_async(
+        content, {"idempotency_key": f"{_MANAGED_BY}:portal-configuration:{digest}"}
+    )
+    return PortalConfigurationRef(id=made.id, hash=digest)
+
+
+async def _find(client: stripe.StripeClient) -> "stripe.billing_portal.Configuration | None":
+    page = await client.v1.billing_portal.configurations.list_async({"limit": 100})
+    ours = [
+        configuration
+        async for configuration in page.auto_paging_iter()
+        if metadata_of(configuration, "managed_by") == _MANAGED_BY
+    ]
+    # Should there ever be several, every process picks the same one.
+    return min(ours, key=lambda one: (not one.active, one.created, one.id), default=None)
+
+
+async def _update(
+    client: stripe.StripeClient,
+    configuration_id: str,
+    content: "ConfigurationCreateParams",
+    digest: str,
+) -> PortalConfigurationRef | None:
+    """Give a configuration this content and make it active; None when it does not exist."""
+    try:
+        await client.v1.billing_portal.configurations.update_async(
+            configuration_id,
+            {
+                "active": True,
+                "business_profile": {"headline": HEADLINE},
+                # One shape, to which the SDK gives two names.
+                "features": cast("ConfigurationUpdateParamsFeatures", content["features"]),
+                "metadata": _metadata(digest),
+            },
+        )
+    except stripe.InvalidRequestError as error:
+        # Made with another account or in the other mode.
+        if is_missing(error):
+            return None
+        raise
+    return PortalConfigurationRef(id=configuration_id, hash=digest)
+
+
+def portal_content(catalog: CatalogSnapshot) -> "ConfigurationCreateParams":
+    """Return what the portal configuration for `catalog` holds.
+
+    Raises:
+        ProductNotActive: no product is active.
+        NoActivePrices: no active product has an active recurring price.
+    """
+    active = [product for product in catalog.products if product.active]
+    if not active:
+        raise ProductNotActive()
+    offered = [
+        (product, prices) for product in active if (prices := _one_price_per_interval(product))
+    ]
+    if not offered:
+        raise NoActivePrices()
+    products = [_offer(product, prices) for product, prices in offered[:_PRODUCTS_IN_PORTAL]]
+    return {"business_profile": {"headline": HEADLINE}, "features": _features(products)}
+
+
+def _features(
+    products: "list[ConfigurationCreateParamsFeaturesSubscriptionUpdateProduct]",
+) -> "ConfigurationCreateParamsFeatures":
+    return {
+        "customer_update": {
+            "enabled": True,
+            "allowed_updates": ["address", "email", "name", "phone", "tax_id"],
+        },
+        "invoice_history": {"enabled": True},
+        "payment_method_update": {"enabled": True},
+        "subscription_cancel": {
+            "enabled": True,
+            "mode": "at_period_end",
+            "cancellation_reason": {
+                "enabled": True,
+                "options": [
+                    "too_expensive",
+                    "missing_features",
+                    "switched_service",
+                    "unused",
+                    "other",
+                ],
+            },
+        },
+        "subscription_update": {
+            "enabled": True,
+            "default_allowed_updates": ["price", "quantity", "promotion_code"],
+            "proration_behavior": "create_prorations",
+            "products": products,
+        },
+    }
+
+
+def _offer(
+    product: CatalogProduct, prices: list[CatalogPrice]
+) -> "ConfigurationCreateParamsFeaturesSubscriptionUpdateProduct":
+    return {
+        "product": product.id,
+        "prices": [price.id for price in prices],
+        "adjustable_quantity": (
+            {"enabled": True, "minimum": 1, "maximum": _MAXIMUM_QUANTITY}
+            if product.unit_label
+            else {"enabled": False}
+        ),
+    }
+
+
+def _one_price_per_interval(product: CatalogProduct) -> list[CatalogPrice]:
+    # Stripe refuses a product with two prices of one interval.
+    chosen: dict[tuple[str, int], CatalogPrice] = {}
+    for price in product.prices:
+        if not price.active or price.interval is None:
+            continue
+        interval = (price.interval, price.interval_count)
+        rival = chosen.get(interval)
+        if rival is None or _preference(product, price) > _preference(product, rival):
+            chosen[interval] = price
+    return sorted(chosen.values(), key=_shown_order)
+
+
+def _preference(product: CatalogProduct, price: CatalogPrice) -> tuple[bool, float, str]:
+    return price.id == product.default_price_id, _created(price), price.id
+
+
+def _digest(content: "ConfigurationCreateParams") -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _metadata(digest: str) -> dict[str, str]:
+    return {"managed_by": _MANAGED_BY, "content_hash": digest}

@@ -1,0 +1,238 @@
+"""The way to Stripe: its SDK on aiohttp, with timeouts, and its failures as our named errors."""
+
+import asyncio
+import ipaddress
+import logging
+import re
+import ssl
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import stripe
+
+from billing_ui.payments.types import (
+    ConfigurationUnusable,
+    CustomerDeleted,
+    InvalidRequest,
+    PaymentError,
+    ProviderRejected,
+    ProviderUnavailable,
+)
+
+CONNECT_SECONDS = 3.0
+"""How long getting a connection may take, name resolution and TLS included."""
+
+ANSWER_SECONDS = 10.0
+"""How long one attempt may take, from asking for a connection to the answer's last byte."""
+
+RETRIES = 2
+"""How often the SDK repeats a call after a 409, a 5xx or a lost connection; never after a 429."""
+
+_KEEP_ALIVE_SECONDS = 60.0
+_KEY = re.compile(r"\b(?:sk|rk|pk|whsec|ek)_[\w*]+")
+
+
+class Transport(stripe.HTTPClient):
+    """The SDK's HTTP interface on aiohttp, with a session for each event loop that calls.
+
+    The SDK brings an aiohttp client too. It reads answers outside its error handling, so that a
+    connection lost half-way is neither retried nor named, and it belongs to the loop of its first call.
+    """
+
+    name = "aiohttp"
+
+    def __init__(self, api_base: str) -> None:
+        """Connect to nothing yet; `api_base` decides about TLS and proxy."""
+        super().__init__()
+        self._tls = urlsplit(api_base).scheme == "https"
+        self._proxy_url = proxy_for(api_base)
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+
+    async def request_async(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        post_data: str | None = None,
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """Send one request and return body, status and headers of the answer.
+
+        Raises:
+            stripe.APIConnectionError: no whole answer came in time; the SDK decides about a retry.
+        """
+        session = await self._session()
+        try:
+            # A redirect would carry the key to wherever it points; the API never sends one.
+            async with session.request(
+                method, url, headers=headers, data=post_data, allow_redirects=False
+            ) as response:
+                return await response.read(), response.status, response.headers
+        except (aiohttp.ClientError, OSError) as error:
+            raise _lost_connection(error) from error
+
+    def sleep_async(self, secs: float) -> Awaitable[None]:
+        """Wait `secs` seconds before a retry."""
+        return asyncio.sleep(secs)
+
+    async def close_async(self) -> None:
+        """Close the connections made in the running event loop."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+    async def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            session = self._sessions[loop] = self._open_session()
+            for ended in [other for other in self._sessions if other.is_closed()]:
+                await self._sessions.pop(ended).close()
+        return session
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                # The SDK's own certificates: slim images have none.
+                ssl=ssl.create_default_context(cafile=stripe.ca_bundle_path) if self._tls else True,
+                # Someone who loads the page often clicks within the minute: spare them the handshake.
+                keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            ),
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy_url,
+        )
+
+
+def _lost_connection(error: Exception) -> stripe.APIConnectionError:
+    # The SDK leaves this constructor untyped.
+    return stripe.APIConnectionError(type(error).__name__, should_retry=True)  # type: ignore[no-untyped-call]
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for `url`; never one for a loopback address."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def open_client(secret_key: str, api_base: str) -> tuple[stripe.StripeClient, Transport]:
+    """Return an SDK client for the API at `api_base`, and the transport to close when done."""
+    # At DEBUG the SDK logs whole answers, and with them portal URLs, which are credentials.
+    logging.getLogger("stripe").setLevel(logging.INFO)
+    transport = Transport(api_base)
+    client = stripe.StripeClient(
+        secret_key,
+        base_addresses={"api": api_base},
+        max_network_retries=RETRIES,
+        http_client=transport,
+    )
+    return client, transport
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the SDK raises inside as our named errors; of parallel calls, the first failure.
+
+    The SDK's exception is left out of the traceback: it carries the request's headers and the answer's body.
+    """
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise translate(error) from None
+    except ExceptionGroup as failures:
+        first = failures.exceptions[0]
+        raise (translate(first) if isinstance(first, stripe.StripeError) else first) from None
+
+
+def translate(error: stripe.StripeError) -> PaymentError:
+    """Return the named error that `error` is to a person, without keys or bodies."""
+    if isinstance(error, stripe.APIConnectionError):
+        if isinstance(error.__cause__, TimeoutError):
+            return ProviderUnavailable("Stripe didn't answer in time." + _UNCHANGED)
+        return ProviderUnavailable("Stripe can't be reached right now." + _UNCHANGED)
+    if isinstance(error, stripe.RateLimitError):
+        return _slow_down(retry_after(error))
+    if isinstance(error, stripe.AuthenticationError):
+        return ProviderRejected(
+            "Stripe refused the API key. Set STRIPE_SECRET_KEY to a key that is valid."
+        )
+    if isinstance(error, stripe.PermissionError):
+        return ProviderRejected(
+            f"Stripe refused the API key: it lacks a permission. {_said(error)}"
+        )
+    if isinstance(error, stripe.InvalidRequestError):
+        return _refusal(error)
+    if isinstance(error, stripe.APIError):
+        return ProviderUnavailable(
+            "Stripe has a problem right now." + _UNCHANGED, retry_after=retry_after(error)
+        )
+    return ProviderRejected(f"Stripe refused the request: {_said(error)}")
+
+
+_UNCHANGED = " Nothing was changed. Try again in a moment."
+
+
+def _slow_down(seconds: int | None) -> ProviderUnavailable:
+    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
+    return ProviderUnavailable(
+        f"Stripe is getting too many requests. Nothing was changed. Try again {when}.",
+        retry_after=seconds,
+    )
+
+
+def _refusal(error: stripe.InvalidRequestError) -> PaymentError:
+    message, parameter = error.user_message or "", error.param or ""
+    if is_missing(error) and message.startswith("No such customer"):
+        if "a similar object exists in" in message:
+            return CustomerDeleted(
+                "Your billing account belongs to Stripe's other mode (test or live) and can't be used "
+                "with the present key. Choose a plan to start again, or contact support."
+            )
+        return CustomerDeleted()
+    if parameter == "configuration":
+        return ConfigurationUnusable(f"Stripe can't use the portal configuration: {_said(error)}")
+    if parameter.startswith(("flow_data", "line_items", "currency")):
+        return InvalidRequest(f"Stripe can't open this page: {_said(error)}")
+    return ProviderRejected(f"Stripe refused the request: {_said(error)}")
+
+
+def is_missing(error: stripe.StripeError) -> bool:
+    """Return whether `error` says that the thing asked for does not exist."""
+    return error.code == "resource_missing"
+
+
+def retry_after(error: stripe.StripeError) -> int | None:
+    """Return how many whole seconds Stripe asks to wait, None when it does not say."""
+    value = _header(error.headers, "retry-after")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def replayed(headers: Mapping[str, str] | None) -> bool:
+    """Return whether Stripe repeated the stored answer of an earlier call with the same idempotency key."""
+    return _header(headers, "idempotent-replayed") == "true"
+
+
+def original_request(headers: Mapping[str, str] | None) -> str:
+    """Return the id of the request whose stored answer was repeated, empty when Stripe does not name it."""
+    return _header(headers, "original-request")
+
+
+def _header(headers: Mapping[str, str] | None, name: str) -> str:
+    return next((value for key, value in (headers or {}).items() if key.lower() == name), "")
+
+
+def _said(error: stripe.StripeError) -> str:
+    said = _KEY.sub("…", error.user_message or "no reason given.")
+    return f"{said} (Stripe request {error.request_id})" if error.request_id else said

@@ -1,0 +1,444 @@
+"""The Stripe driver: customers, portal and checkout sessions, snapshots, catalogue and events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import stripe
+
+from billing_ui.clock import from_unix, utc_now
+from billing_ui.payments.stripe import mapping, webhooks
+from billing_ui.payments.stripe.catalog import catalog_of, ensure_configuration
+from billing_ui.payments.stripe.client import (
+    is_missing,
+    open_client,
+    original_request,
+    replayed,
+    translated,
+)
+from billing_ui.payments.types import (
+    Capabilities,
+    CatalogSnapshot,
+    CheckoutSession,
+    CustomerDeleted,
+    FlowType,
+    InvalidRequest,
+    NoCustomer,
+    Payer,
+    PortalConfigurationRef,
+    PortalFlow,
+    PortalSession,
+    ProviderEvent,
+    ProviderRejected,
+    Snapshot,
+    SnapshotCustomer,
+    StartCheckoutInput,
+    StartPortalSessionInput,
+)
+from billing_ui.settings import SANDBOX_SECRET_KEY, Provider, Settings
+
+if TYPE_CHECKING:
+    from stripe.params import CustomerCreateParams
+    from stripe.params.billing_portal import SessionCreateParams as PortalParams
+    from stripe.params.billing_portal import SessionCreateParamsFlowData
+    from stripe.params.checkout import SessionCreateParams as CheckoutParams
+
+API_BASE = "https://api.stripe.com"
+
+INVOICES = 24
+"""How many of the newest invoices a snapshot holds."""
+
+_PAGE = 100
+_DEFAULT_SANDBOX_PORT = 8420
+
+# Stripe remembers an idempotency key for at least 24 hours.
+_KEY_MEMORY = timedelta(hours=23)
+_CLOCK_MARGIN = timedelta(minutes=10)
+
+T = TypeVar("T", bound=stripe.StripeObject)
+
+
+class StripeDriver:
+    """One Stripe account, reached with one secret key; see `payments.driver.Driver` for every method."""
+
+    provider = Provider.STRIPE
+    display_name = "Stripe"
+    capabilities = Capabilities(
+        flows=frozenset(FlowType), return_url=True, checkout=True, event_list=True
+    )
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        api_base: str = API_BASE,
+        webhook_secrets: tuple[str, ...] = (),
+        portal_configuration: str | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            secret_key: secret or restricted key of the account.
+            api_base: address of the API, without `/v1`.
+            webhook_secrets: signing secrets of the webhook endpoint, any of which may verify.
+            portal_configuration: the configuration a portal session uses when its request names none.
+        """
+        self._client, self._transport = open_client(secret_key, api_base)
+        self._webhook_secrets = webhook_secrets
+        self._portal_configuration = portal_configuration
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the driver that `settings` describe; in sandbox mode that of the sandbox.
+
+        Raises:
+            ProviderRejected: no Stripe key is set, but another provider's is.
+        """
+        key = settings.stripe_secret_key.get_secret_value()
+        base = settings.stripe_api_base
+        if settings.sandbox:
+            key = SANDBOX_SECRET_KEY
+            base = base or f"http://127.0.0.1:{settings.sandbox_port or _DEFAULT_SANDBOX_PORT}"
+        if not key:
+            raise ProviderRejected("Stripe has no API key. Set STRIPE_SECRET_KEY.")
+        secrets = settings.stripe_webhook_secret.get_secret_value().split(",")
+        return cls(
+            key,
+            api_base=base or API_BASE,
+            webhook_secrets=tuple(secret.strip() for secret in secrets if secret.strip()),
+            portal_configuration=settings.stripe_portal_configuration or None,
+        )
+
+    async def close(self) -> None:
+        """Close the connections made in the running event loop."""
+        await self._transport.close_async()
+
+    # ------------------------------------------------------------ customers
+
+    async def ensure_customer(self, payer: Payer) -> str:
+        """Return the customer id of `payer`, creating the customer when it has none.
+
+        Every attempt sends the same idempotency key, for which Stripe answers the same customer for at
+        least 24 hours. A claim that may be older is searched for first. Search lags behind by a minute
+        or so, which does no harm: what it cannot see yet is young enough for the key to be remembered.
+        """
+        if payer.customer_id is not None:
+            return payer.customer_id
+        with translated():
+            if payer.claimed_at is not None and utc_now() - payer.claimed_at > _KEY_MEMORY:
+                query = " AND ".join(
+                    f"metadata['{name}']:'{value}'" for name, value in _metadata(payer).items()
+                )
+                found = await self._client.v1.customers.search_async({"query": query})
+                if found.data:
+                    return min(found.data, key=lambda customer: customer.created).id
+            customer = await self._create_customer(payer)
+            # A repeated answer shows the customer as it was when created.
+            if replayed(_headers(customer)) and await self._is_deleted(customer.id):
+                raise CustomerDeleted()
+            return customer.id
+
+    async def _create_customer(self, payer: Payer) -> stripe.Customer:
+        params: CustomerCreateParams = {"metadata": _metadata(payer)}
+        if payer.email is not None:
+            params["email"] = payer.email
+        if payer.name is not None:
+            params["name"] = payer.name
+        create = self._client.v1.customers.create_async
+        key = f"billing-ui:customer:{payer.team_id}:{self.provider}:{payer.generation}"
+        try:
+            return await create(params, {"idempotency_key": key})
+        except stripe.APIError as error:
+            # Stripe stores failures too, and would repeat this one for a day. Whether the attempt made
+            # a customer is open; listing, unlike search, knows at once. The next key derives from the
+            # failure, so that parallel attempts still agree on one.
+            failed = original_request(error.headers) if replayed(error.headers) else ""
+            if not failed:
+                raise
+            return await self._listed_customer(payer) or await create(
+                params, {"idempotency_key": f"{key}:{failed}"}
+            )
+
+    async def _listed_customer(self, payer: Payer) -> stripe.Customer | None:
+        since = (payer.claimed_at or utc_now() - _KEY_MEMORY) - _CLOCK_MARGIN
+        page = await self._client.v1.customers.list_async(
+            {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
+        )
+        wanted = _metadata(payer)
+        async for customer in page.auto_paging_iter():
+            if all(mapping.metadata_of(customer, name) == wanted[name] for name in wanted):
+                return customer
+        return None
+
+    async def _is_deleted(self, customer_id: str) -> bool:
+        customer = await self._client.v1.customers.retrieve_async(customer_id)
+        return mapping.customer_of(customer).deleted
+
+    async def iter_customers(self) -> AsyncIterator[SnapshotCustomer]:
+        """Walk all customers, newest first."""
+        with translated():
+            page = await self._client.v1.customers.list_async(
+                {"limit": _PAGE, "expand": ["data.tax_ids"]}
+            )
+            async for customer in page.auto_paging_iter():
+                yield mapping.customer_of(customer)
+
+    # ------------------------------------------------------------ sessions
+
+    async def ensure_portal_configuration(
+        self, catalog: CatalogSnapshot, known: PortalConfigurationRef | None
+    ) -> PortalConfigurationRef:
+        """Return the portal configuration for the catalogue: `known` if it fits, else found, updated or made."""
+        with translated():
+            return await ensure_configuration(self._client, catalog, known)
+
+    async def start_portal_session(self, request: StartPortalSessionInput) -> PortalSession:
+        """Open a portal session: one call when the request names customer and configuration."""
+        configuration = request.configuration or self._portal_configuration
+        if configuration is None:
+            catalog = await self.fetch_catalog()
+            configuration = (await self.ensure_portal_configuration(catalog, None)).id
+        customer = await self.ensure_customer(request.payer)
+        params: PortalParams = {
+            "customer": customer,
+            "configuration": configuration,
+            "return_url": request.return_url,
+        }
+        if locale := mapping.locale_of(request.locale):
+            params["locale"] = locale
+        if request.flow is not None:
+            params["flow_data"] = _flow_data(request.flow, request.return_url)
+        with translated():
+            session = await self._client.v1.billing_portal.sessions.create_async(params)
+        return PortalSession(
+            provider=self.provider,
+            customer=customer,
+            portal_url=session.url,
+            session_id=session.id,
+            configuration=configuration,
+        )
+
+    async def start_checkout(self, request: StartCheckoutInput) -> CheckoutSession:
+        """Open a checkout session for one price."""
+        customer = await self.ensure_customer(request.payer)
+        team_id = str(request.payer.team_id)
+        params: CheckoutParams = {
+            "mode": "subscription",
+            "customer": customer,
+            "client_reference_id": team_id,
+            "line_items": [{"price": request.price_id, "quantity": request.quantity}],
+            "subscription_data": {"metadata": {"team_id": team_id}},
+            "success_url": request.success_url,
+            "cancel_url": request.cancel_url,
+        }
+        if request.adjustable_quantity:
+            params["line_items"][0]["adjustable_quantity"] = {"enabled": True, "minimum": 1}
+        if request.currency is not None:
+            params["currency"] = request.currency
+        if locale := mapping.locale_of(request.locale):
+            params["locale"] = locale
+        with translated():
+            session = await self._client.v1.checkout.sessions.create_async(params)
+        if session.url is None:
+            raise ProviderRejected("Stripe opened a checkout session without a page.")
+        return CheckoutSession(
+            provider=self.provider,
+            customer=customer,
+            checkout_url=session.url,
+            session_id=session.id,
+            expires_at=from_unix(session.expires_at),
+        )
+
+    # ------------------------------------------------------------ snapshots
+
+    async def fetch_snapshot(self, customer_id: str) -> Snapshot:
+        """Fetch one customer's whole billing state in the time of one round trip.
+
+        Names of products and amounts in other currencies lie five levels below a list of subscriptions,
+        and Stripe expands four. So the newest hundred prices are listed beside it with both expanded;
+        only what is not among them, and items after a subscription's tenth, take a second round trip.
+        """
+        with translated():
+            async with asyncio.TaskGroup() as group:
+                customer_call = group.create_task(self._customer(customer_id))
+                subscriptions_call = group.create_task(self._subscriptions(customer_id))
+                methods_call = group.create_task(self._payment_methods(customer_id))
+                invoices_call = group.create_task(self._invoices(customer_id))
+                prices_call = group.create_task(self._newest_prices())
+            customer = customer_call.result()
+            if mapping.customer_of(customer).deleted:
+                return Snapshot(provider=self.provider, customer=mapping.customer_of(customer))
+            subscriptions = subscriptions_call.result()
+            items = await self._all_items(subscriptions)
+            prices = await self._with_missing(prices_call.result(), items)
+        default = mapping.default_payment_method(customer, subscriptions)
+        return Snapshot(
+            provider=self.provider,
+            customer=mapping.customer_of(customer),
+            subscriptions=tuple(
+                mapping.subscription_of(subscription, items[subscription.id], prices)
+                for subscription in subscriptions
+            ),
+            payment_methods=tuple(
+                mapping.payment_method_of(method, default) for method in methods_call.result()
+            ),
+            invoices=tuple(mapping.invoice_of(invoice) for invoice in invoices_call.result()),
+        )
+
+    async def _customer(self, customer_id: str) -> stripe.Customer:
+        try:
+            return await self._client.v1.customers.retrieve_async(
+                customer_id, {"expand": ["tax_ids"]}
+            )
+        except stripe.InvalidRequestError as error:
+            if is_missing(error):
+                raise NoCustomer(
+                    f"Stripe has no customer {customer_id} under the present API key."
+                ) from None
+            raise
+
+    async def _subscriptions(self, customer_id: str) -> list[stripe.Subscription]:
+        return await _unless_missing(
+            _all_pages(
+                self._client.v1.subscriptions.list_async(
+                    {"customer": customer_id, "status": "all", "limit": _PAGE}
+                )
+            )
+        )
+
+    async def _payment_methods(self, customer_id: str) -> list[stripe.PaymentMethod]:
+        return await _unless_missing(
+            _all_pages(
+                self._client.v1.payment_methods.list_async(
+                    {"customer": customer_id, "limit": _PAGE}
+                )
+            )
+        )
+
+    async def _invoices(self, customer_id: str) -> list[stripe.Invoice]:
+        return await _unless_missing(
+            _first_page(
+                self._client.v1.invoices.list_async({"customer": customer_id, "limit": INVOICES})
+            )
+        )
+
+    async def _newest_prices(self) -> dict[str, stripe.Price]:
+        page = await self._client.v1.prices.list_async(
+            {"limit": _PAGE, "expand": ["data.product", "data.currency_options"]}
+        )
+        return {price.id: price for price in page.data}
+
+    async def _all_items(
+        self, subscriptions: Sequence[stripe.Subscription]
+    ) -> dict[str, Sequence[stripe.SubscriptionItem]]:
+        async with asyncio.TaskGroup() as group:
+            longer = {
+                subscription.id: group.create_task(self._items(subscription.id))
+                for subscription in subscriptions
+                if subscription.items.has_more
+            }
+        return {
+            subscription.id: longer[subscription.id].result()
+            if subscription.id in longer
+            else subscription.items.data
+            for subscription in subscriptions
+        }
+
+    async def _items(self, subscription_id: str) -> list[stripe.SubscriptionItem]:
+        return await _all_pages(
+            self._client.v1.subscription_items.list_async(
+                {"subscription": subscription_id, "limit": _PAGE}
+            )
+        )
+
+    async def _with_missing(
+        self,
+        prices: dict[str, stripe.Price],
+        items: Mapping[str, Sequence[stripe.SubscriptionItem]],
+    ) -> dict[str, stripe.Price]:
+        wanted = {item.price.id for of_one in items.values() for item in of_one}
+        async with asyncio.TaskGroup() as group:
+            missing = {
+                price_id: group.create_task(
+                    self._client.v1.prices.retrieve_async(
+                        price_id, {"expand": ["product", "currency_options"]}
+                    )
+                )
+                for price_id in wanted - prices.keys()
+            }
+        return {**prices, **{price_id: call.result() for price_id, call in missing.items()}}
+
+    # ------------------------------------------------------------ catalogue and events
+
+    async def fetch_catalog(self) -> CatalogSnapshot:
+        """Fetch every product with all its prices, archived ones included."""
+        with translated():
+            async with asyncio.TaskGroup() as group:
+                products = group.create_task(
+                    _all_pages(self._client.v1.products.list_async({"limit": _PAGE}))
+                )
+                prices = group.create_task(
+                    _all_pages(
+                        self._client.v1.prices.list_async(
+                            {"limit": _PAGE, "expand": ["data.currency_options"]}
+                        )
+                    )
+                )
+        return catalog_of(products.result(), prices.result())
+
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+        """Check a webhook's signature over its raw body and return its event."""
+        return webhooks.verify(self._webhook_secrets, headers, body)
+
+    async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
+        """Walk the events created at or after `since` (UTC), newest first; Stripe keeps 30 days of them."""
+        with translated():
+            page = await self._client.v1.events.list_async(
+                {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
+            )
+            async for event in page.auto_paging_iter():
+                yield webhooks.event_of(event.to_dict(for_json=True))
+
+
+def _metadata(payer: Payer) -> dict[str, str]:
+    return {"team_id": str(payer.team_id), "generation": str(payer.generation)}
+
+
+def _headers(answer: stripe.StripeObject) -> Mapping[str, str] | None:
+    response = answer.last_response
+    return response.headers if response is not None else None
+
+
+def _flow_data(flow: PortalFlow, return_url: str) -> "SessionCreateParamsFlowData":
+    data: SessionCreateParamsFlowData = {
+        "type": flow.type.value,
+        "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
+    }
+    if flow.type not in (FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE):
+        return data
+    if flow.subscription_id is None:
+        raise InvalidRequest(f"flow: {flow.type} needs a subscription.")
+    if flow.type is FlowType.SUBSCRIPTION_CANCEL:
+        data["subscription_cancel"] = {"subscription": flow.subscription_id}
+    else:
+        data["subscription_update"] = {"subscription": flow.subscription_id}
+    return data
+
+
+async def _first_page(page: Awaitable[stripe.ListObject[T]]) -> list[T]:
+    return (await page).data
+
+
+async def _all_pages(page: Awaitable[stripe.ListObject[T]]) -> list[T]:
+    return [found async for found in (await page).auto_paging_iter()]
+
+
+async def _unless_missing(found: Awaitable[list[T]]) -> list[T]:
+    """Return nothing of a customer that is gone: retrieving the customer itself tells deleted from unknown."""
+    try:
+        return await found
+    except stripe.InvalidRequestError as error:
+        if is_missing(error):
+            return []
+        raise
