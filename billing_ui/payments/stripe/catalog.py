@@ -40,6 +40,16 @@ _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 # ---------------------------------------------------------------- the catalogue
 
 
+def options_path(currency: str) -> str:
+    """Return what to expand of a price to get its amounts in every currency.
+
+    Args:
+        currency: one the price is sold in, such as its own. Expanding what lies below an option
+            includes the options themselves, and a path to an entry that exists is always valid.
+    """
+    return f"currency_options.{currency}.tiers"
+
+
 def catalog_of(
     products: Iterable[stripe.Product], prices: Iterable[stripe.Price]
 ) -> CatalogSnapshot:
@@ -50,7 +60,7 @@ def catalog_of(
 
     Args:
         products: all products.
-        prices: all prices, with `currency_options` expanded.
+        prices: all prices, with their currency options.
     """
     by_product: dict[str, list[CatalogPrice]] = {}
     for price in prices:

@@ -9,7 +9,7 @@ import stripe
 
 from billing_ui.clock import from_unix, utc_now
 from billing_ui.payments.stripe import mapping, webhooks
-from billing_ui.payments.stripe.catalog import catalog_of, ensure_configuration
+from billing_ui.payments.stripe.catalog import catalog_of, ensure_configuration, options_path
 from billing_ui.payments.stripe.client import (
     is_missing,
     open_client,
@@ -255,9 +255,9 @@ class StripeDriver:
     async def fetch_snapshot(self, customer_id: str) -> Snapshot:
         """Fetch one customer's whole billing state in the time of one round trip.
 
-        Names of products and amounts in other currencies lie five levels below a list of subscriptions,
-        and Stripe expands four. So the newest hundred prices are listed beside it with both expanded;
-        only what is not among them, and items after a subscription's tenth, take a second round trip.
+        A product's name lies five levels below a list of subscriptions, and Stripe expands four. So the
+        newest hundred prices are listed beside it with their products. Only older prices, amounts in
+        another currency than a price's own, and items after a subscription's tenth take a second one.
         """
         with translated():
             async with asyncio.TaskGroup() as group:
@@ -271,7 +271,7 @@ class StripeDriver:
                 return Snapshot(provider=self.provider, customer=mapping.customer_of(customer))
             subscriptions = subscriptions_call.result()
             items = await self._all_items(subscriptions)
-            prices = await self._with_missing(prices_call.result(), items)
+            prices = await self._with_missing(prices_call.result(), subscriptions, items)
         default = mapping.default_payment_method(customer, subscriptions)
         return Snapshot(
             provider=self.provider,
@@ -324,9 +324,7 @@ class StripeDriver:
         )
 
     async def _newest_prices(self) -> dict[str, stripe.Price]:
-        page = await self._client.v1.prices.list_async(
-            {"limit": _PAGE, "expand": ["data.product", "data.currency_options"]}
-        )
+        page = await self._client.v1.prices.list_async({"limit": _PAGE, "expand": ["data.product"]})
         return {price.id: price for price in page.data}
 
     async def _all_items(
@@ -355,19 +353,25 @@ class StripeDriver:
     async def _with_missing(
         self,
         prices: dict[str, stripe.Price],
+        subscriptions: Sequence[stripe.Subscription],
         items: Mapping[str, Sequence[stripe.SubscriptionItem]],
     ) -> dict[str, stripe.Price]:
-        wanted = {item.price.id for of_one in items.values() for item in of_one}
+        missing: dict[str, list[str]] = {}
+        for subscription in subscriptions:
+            for item in items[subscription.id]:
+                foreign = subscription.currency != item.price.currency
+                if foreign or item.price.id not in prices:
+                    paths = missing.setdefault(item.price.id, ["product"])
+                    if foreign and (path := options_path(subscription.currency)) not in paths:
+                        paths.append(path)
         async with asyncio.TaskGroup() as group:
-            missing = {
-                price_id: group.create_task(
-                    self._client.v1.prices.retrieve_async(
-                        price_id, {"expand": ["product", "currency_options"]}
-                    )
+            calls = [
+                group.create_task(
+                    self._client.v1.prices.retrieve_async(price_id, {"expand": paths})
                 )
-                for price_id in wanted - prices.keys()
-            }
-        return {**prices, **{price_id: call.result() for price_id, call in missing.items()}}
+                for price_id, paths in missing.items()
+            ]
+        return {**prices, **{call.result().id: call.result() for call in calls}}
 
     # ------------------------------------------------------------ catalogue and events
 
@@ -378,14 +382,27 @@ class StripeDriver:
                 products = group.create_task(
                     _all_pages(self._client.v1.products.list_async({"limit": _PAGE}))
                 )
-                prices = group.create_task(
-                    _all_pages(
-                        self._client.v1.prices.list_async(
-                            {"limit": _PAGE, "expand": ["data.currency_options"]}
-                        )
-                    )
+                plain = group.create_task(
+                    _all_pages(self._client.v1.prices.list_async({"limit": _PAGE}))
                 )
-        return catalog_of(products.result(), prices.result())
+            async with asyncio.TaskGroup() as group:
+                full = [
+                    group.create_task(self._prices_in(currency))
+                    for currency in sorted({price.currency for price in plain.result()})
+                ]
+        prices = [price for call in full for price in call.result()]
+        return catalog_of(products.result(), prices)
+
+    async def _prices_in(self, currency: str) -> list[stripe.Price]:
+        return await _all_pages(
+            self._client.v1.prices.list_async(
+                {
+                    "currency": currency,
+                    "limit": _PAGE,
+                    "expand": [f"data.{options_path(currency)}"],
+                }
+            )
+        )
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """Check a webhook's signature over its raw body and return its event."""

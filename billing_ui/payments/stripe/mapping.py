@@ -141,7 +141,7 @@ def subscription_of(
     Args:
         subscription: as Stripe answers it.
         items: all its items; the subscription itself holds ten at most.
-        prices: price id -> price with its product and its currency options expanded.
+        prices: price id -> price with its product, and with its currency options where the currency is another.
     """
     state = state_of(subscription)
     # Periods stand on the items only, and may differ: the next renewal is the earliest end.
