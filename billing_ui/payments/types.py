@@ -285,10 +285,7 @@ class Snapshot(Frozen):
 
 
 class CatalogPrice(Frozen):
-    """One price; `amounts` maps lower-case ISO currencies to minor units, `currency` is the default one.
-
-    `created_at` tells which of several prices of one interval is the newest, where the provider says.
-    """
+    """One price; `amounts` maps lower-case ISO currencies to minor units, `currency` is the default one."""
 
     id: str
     product_id: str
@@ -297,11 +294,13 @@ class CatalogPrice(Frozen):
     amounts: dict[str, int]
     interval: Literal["day", "week", "month", "year"] | None = None
     interval_count: int = 1
-    created_at: datetime | None = None
 
 
 class CatalogProduct(Frozen):
-    """One product with its prices; `unit_label` (such as "seat") says that its quantity can be chosen."""
+    """One product with its prices; `unit_label` (such as "seat") says that its quantity can be chosen.
+
+    Of `prices` with the same interval the newest stands first.
+    """
 
     id: str
     name: str

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import stripe
 
-from billing_ui.clock import from_unix
 from billing_ui.payments.stripe.client import is_missing
 from billing_ui.payments.stripe.mapping import id_of, metadata_of, unit_amount
 from billing_ui.payments.types import (
@@ -62,22 +61,18 @@ def catalog_of(
         products: all products.
         prices: all prices, with their currency options.
     """
-    by_product: dict[str, list[CatalogPrice]] = {}
-    for price in prices:
-        product_id = id_of(price.product) or ""
-        by_product.setdefault(product_id, []).append(_price_of(price, product_id))
-    ordered = sorted(
-        (
-            (_position(product), _daily_cost(made.prices), product.created, made.id, made)
-            for product in products
-            for made in [_product_of(product, by_product.get(product.id, ()))]
-        ),
-        key=lambda entry: entry[:4],
-    )
-    return CatalogSnapshot(provider="stripe", products=tuple(entry[4] for entry in ordered))
+    by_product: dict[str, list[stripe.Price]] = {}
+    for price in sorted(prices, key=_shown_order):
+        by_product.setdefault(id_of(price.product) or "", []).append(price)
+    made = [
+        (_product_of(product, by_product.get(product.id, ())), product)
+        for product in sorted(products, key=lambda product: (product.created, product.id))
+    ]
+    made.sort(key=lambda pair: (_position(pair[1]), _daily_cost(pair[0])))
+    return CatalogSnapshot(provider="stripe", products=tuple(product for product, _ in made))
 
 
-def _product_of(product: stripe.Product, prices: Iterable[CatalogPrice]) -> CatalogProduct:
+def _product_of(product: stripe.Product, prices: Iterable[stripe.Price]) -> CatalogProduct:
     return CatalogProduct(
         id=product.id,
         name=product.name,
@@ -86,7 +81,7 @@ def _product_of(product: stripe.Product, prices: Iterable[CatalogPrice]) -> Cata
         features=tuple(feature.name for feature in product.marketing_features if feature.name),
         unit_label=product.unit_label,
         default_price_id=id_of(product.default_price),
-        prices=tuple(sorted(prices, key=_shown_order)),
+        prices=tuple(_price_of(price, product.id) for price in prices),
     )
 
 
@@ -104,7 +99,6 @@ def _price_of(price: stripe.Price, product_id: str) -> CatalogPrice:
         amounts={currency: amount for currency, amount in amounts.items() if amount is not None},
         interval=next((known for known in _INTERVALS if known == interval), None),
         interval_count=price.recurring.interval_count if price.recurring else 1,
-        created_at=from_unix(price.created),
     )
 
 
@@ -113,22 +107,19 @@ def _position(product: stripe.Product) -> float:
     return int(text) if text.isascii() and text.isdigit() else inf
 
 
-def _daily_cost(prices: Iterable[CatalogPrice]) -> float:
+def _daily_cost(product: CatalogProduct) -> float:
     costs = (
         price.amounts[price.currency] / (_DAYS[price.interval] * price.interval_count)
-        for price in prices
+        for price in product.prices
         if price.active and price.interval and price.currency in price.amounts
     )
     return min(costs, default=inf)
 
 
-def _shown_order(price: CatalogPrice) -> tuple[float, float, str]:
-    length = _DAYS[price.interval] * price.interval_count if price.interval else inf
-    return length, -_created(price), price.id
-
-
-def _created(price: CatalogPrice) -> float:
-    return price.created_at.timestamp() if price.created_at else 0.0
+def _shown_order(price: stripe.Price) -> tuple[float, int, str]:
+    recurring = price.recurring
+    days = _DAYS.get(recurring.interval, inf) * recurring.interval_count if recurring else inf
+    return days, -price.created, price.id
 
 
 # ---------------------------------------------------------------- the portal configuration
@@ -279,17 +270,11 @@ def _one_price_per_interval(product: CatalogProduct) -> list[CatalogPrice]:
     # Stripe refuses a product with two prices of one interval.
     chosen: dict[tuple[str, int], CatalogPrice] = {}
     for price in product.prices:
-        if not price.active or price.interval is None:
-            continue
-        interval = (price.interval, price.interval_count)
-        rival = chosen.get(interval)
-        if rival is None or _preference(product, price) > _preference(product, rival):
-            chosen[interval] = price
-    return sorted(chosen.values(), key=_shown_order)
-
-
-def _preference(product: CatalogProduct, price: CatalogPrice) -> tuple[bool, float, str]:
-    return price.id == product.default_price_id, _created(price), price.id
+        if price.active and price.interval:
+            interval = (price.interval, price.interval_count)
+            if interval not in chosen or price.id == product.default_price_id:
+                chosen[interval] = price
+    return list(chosen.values())
 
 
 def _digest(content: "ConfigurationCreateParams") -> str:
