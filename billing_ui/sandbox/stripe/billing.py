@@ -1,0 +1,162 @@
+"""The arithmetic of subscriptions: periods, amounts, proration. It touches no store."""
+
+import calendar
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from billing_ui.sandbox.stripe.shapes import Json
+
+HOUR, DAY = 3600, 86400
+INCOMPLETE_FOR = 23 * HOUR
+"""How long a first payment may be made up for, https://docs.stripe.com/billing/subscriptions/overview."""
+TRIAL_WARNING = 3 * DAY
+"""How long before its end a trial is announced to end."""
+ZERO_DECIMAL = frozenset(
+    [
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "ugx",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    ]
+)
+SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+
+
+def add_interval(moment: int, interval: str, count: int) -> int:
+    """Return the Unix time `count` intervals later; the 31st becomes the month's last day."""
+    start = datetime.fromtimestamp(moment, UTC)
+    if interval in ("day", "week"):
+        return int((start + timedelta(days=count * (7 if interval == "week" else 1))).timestamp())
+    months = start.year * 12 + start.month - 1 + count * (12 if interval == "year" else 1)
+    year, month = months // 12, months % 12 + 1
+    day = min(start.day, calendar.monthrange(year, month)[1])
+    return int(start.replace(year=year, month=month, day=day).timestamp())
+
+
+def period_around(anchor: int, moment: int, recurring: Json) -> tuple[int, int]:
+    """Return the billing period, in Unix seconds, that a moment falls into.
+
+    Args:
+        anchor: The billing cycle anchor: every period begins a whole number of intervals from it.
+        moment: A Unix time not before the anchor.
+        recurring: `interval` and `interval_count` of the price.
+    """
+    interval, count = recurring["interval"], recurring["interval_count"]
+    length = add_interval(anchor, interval, count) - anchor
+    number = max(0, (moment - anchor) // length - 1)
+    while True:
+        # Always from the anchor: a chain of months would slip from the 31st to the 28th for good.
+        start = add_interval(anchor, interval, count * number)
+        end = add_interval(anchor, interval, count * (number + 1))
+        if moment < end:
+            return start, end
+        number += 1
+
+
+def period_of(subscription: Json) -> tuple[int, int]:
+    """Return the earliest current period of a subscription's items."""
+    items = subscription["items"]["data"]
+    return (
+        min(item["current_period_start"] for item in items),
+        min(item["current_period_end"] for item in items),
+    )
+
+
+def next_due(subscription: Json) -> int | None:
+    """Return the Unix time at which time itself next changes a subscription, or None."""
+    status = subscription["status"]
+    if status == "incomplete":
+        return int(subscription["created"]) + INCOMPLETE_FOR
+    if status not in ("active", "trialing", "past_due", "unpaid"):
+        return None
+    moments = [period_of(subscription)[1]]
+    if subscription["cancel_at"]:
+        moments.append(subscription["cancel_at"])
+    if status == "trialing":
+        moments.append(subscription["trial_end"])
+        if not subscription.get("_trial_announced"):
+            moments.append(subscription["trial_end"] - TRIAL_WARNING)
+    return min(moments)
+
+
+def with_due(subscription: Json) -> Json:
+    """Return a subscription that knows when it is next due."""
+    return {**subscription, "_due": next_due(subscription)}
+
+
+def unused_share(amount: int, start: int, end: int, moment: int) -> int:
+    """Return what part of `amount` (minor units) falls to the time after `moment`."""
+    share = Decimal(amount) * (end - moment) / (end - start)
+    return int(share.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def money(amount: int, currency: str) -> str:
+    """Return an amount in minor units as Stripe writes it in an invoice line."""
+    digits = 0 if currency in ZERO_DECIMAL else 2
+    number = f"{abs(amount) / 10**digits:,.{digits}f}"
+    sign = "-" if amount < 0 else ""
+    symbol = SYMBOLS.get(currency)
+    return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {currency.upper()}"
+
+
+def per(recurring: Json) -> str:
+    """Return `month`, or `3 months`."""
+    count, interval = recurring["interval_count"], recurring["interval"]
+    return str(interval) if count == 1 else f"{count} {interval}s"
+
+
+def day(moment: int) -> str:
+    """Return a Unix time as `03 Jan 2027`."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y")
+
+
+def line(
+    *,
+    id_: str,
+    amount: int,
+    currency: str,
+    description: str | None,
+    period: tuple[int, int],
+    quantity: int | None,
+    parent: Json | None,
+    price: Json | None = None,
+    unit_amount: int | None = None,
+    metadata: dict[str, str] | None = None,
+) -> Json:
+    """Return an invoice line; `amount` and `unit_amount` are minor units."""
+    pricing: Any = None
+    if price is not None:
+        pricing = {
+            "price_details": {"price": price["id"], "product": price["product"]},
+            "type": "price_details",
+            "unit_amount_decimal": str(unit_amount),
+        }
+    return {
+        "id": id_,
+        "object": "line_item",
+        "amount": amount,
+        "currency": currency,
+        "description": description,
+        "discountable": True,
+        "metadata": metadata or {},
+        "parent": parent,
+        "period": {"start": period[0], "end": period[1]},
+        "pricing": pricing,
+        "quantity": quantity,
+        "quantity_decimal": None if quantity is None else str(quantity),
+        "subtotal": amount,
+        "taxes": [],
+    }

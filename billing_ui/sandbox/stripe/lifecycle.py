@@ -1,0 +1,114 @@
+"""Time passing: renewals, trials that end, cancellations, payments tried again."""
+
+from billing_ui.sandbox.stripe import billing
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.resources import (
+    checkout_sessions,
+    invoices,
+    payment_methods,
+    subscription_items,
+    subscriptions,
+)
+from billing_ui.sandbox.stripe.shapes import Json
+
+
+def advance(account: Account, to: int, customer: str | None = None) -> int:
+    """Let everything happen that is due, each at its own time.
+
+    Args:
+        account: The account.
+        to: Until when, in Unix seconds.
+        customer: Whose time passes; everybody's when None.
+
+    Returns:
+        How many things happened.
+    """
+    happened = 0
+    while step(account, to, customer):
+        happened += 1
+    return happened
+
+
+def step(account: Account, to: int, customer: str | None = None) -> bool:
+    """Let the next due thing happen; return whether there was one."""
+    with account.store.transaction():
+        due = account.store.next_due(to, customer)
+        if due is None:
+            return False
+        with account.at(due["_due"]):
+            HANDLERS[due["object"]](account, due)
+    return True
+
+
+def _subscription(account: Account, subscription: Json) -> None:
+    now = account.now
+    status = subscription["status"]
+    if status == "incomplete":
+        subscriptions.end(account, subscription, reason="payment_failed")
+    elif subscription["cancel_at"] and subscription["cancel_at"] <= now:
+        subscriptions.end(account, subscription, reason="cancellation_requested")
+    elif status == "trialing" and now < subscription["trial_end"]:
+        announced = billing.with_due({**subscription, "_trial_announced": True})
+        account.store.put(announced)
+        account.tell("customer.subscription.trial_will_end", announced)
+    elif status == "trialing":
+        _end_trial(account, subscription)
+    else:
+        _renew(account, subscription, status)
+
+
+def _end_trial(account: Account, subscription: Json) -> None:
+    """Begin the paid time, unless nothing can be charged and that was to end or pause it."""
+    customer = account.get("customer", subscription["customer"])
+    if payment_methods.default_of(account, subscription, customer) is None:
+        wish = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+        if wish == "cancel":
+            subscriptions.end(account, subscription, reason="cancellation_requested")
+            return
+        if wish == "pause":
+            paused = {**subscription, "_due": None, "status": "paused"}
+            account.save(subscription, paused, "customer.subscription.updated")
+            account.tell("customer.subscription.paused", paused)
+            return
+    _renew(account, subscription, "active")
+
+
+def _renew(account: Account, before: Json, status: str) -> None:
+    """Begin the next period of the items whose period is over, and bill it."""
+    now = account.now
+    items, renewed = [], []
+    for item in before["items"]["data"]:
+        if item["current_period_end"] <= now:
+            recurring = account.get("price", item["price"])["recurring"]
+            start, end = billing.period_around(before["billing_cycle_anchor"], now, recurring)
+            item = {**item, "current_period_start": start, "current_period_end": end}
+            renewed.append(item)
+        items.append(item)
+    after = {**before, "items": {**before["items"], "data": items}, "status": status}
+    account.save(before, billing.with_due(after), "customer.subscription.updated")
+    lines = subscription_items.lines(account, after, renewed, trial=False)
+    subscriptions.bill(account, after, "subscription_cycle", lines)
+
+
+def _invoice(account: Account, invoice: Json) -> None:
+    """Finalize and charge a draft; charge an open invoice again, or give its subscription up."""
+    if invoice["status"] == "draft":
+        invoice = invoices.finalize(account, invoice)
+        if invoice["status"] == "open" and invoice["collection_method"] != "send_invoice":
+            invoices.collect(account, invoice)
+        return
+    if invoice["next_payment_attempt"] is not None:
+        invoices.collect(account, invoice)
+        return
+    account.store.put({**invoice, "_due": None, "auto_advance": False})
+    subscription = invoices.subscription_of(account, invoice)
+    if subscription and subscription["status"] in subscriptions.LIVE:
+        subscriptions.end(account, subscription, reason="payment_failed")
+
+
+HANDLERS = {
+    "checkout.session": checkout_sessions.expire,
+    "invoice": _invoice,
+    "subscription": _subscription,
+}
+"""Object name -> what happens when it is due."""

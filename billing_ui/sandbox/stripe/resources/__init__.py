@@ -1,0 +1,33 @@
+"""The resources of the API, one file each; importing this package registers their operations."""
+
+from billing_ui.sandbox.stripe.resources import (
+    checkout_sessions,
+    customers,
+    event_log,
+    invoice_items,
+    invoices,
+    payment_intents,
+    payment_methods,
+    portal_configurations,
+    portal_sessions,
+    prices,
+    products,
+    subscriptions,
+    tax_ids,
+)
+
+__all__ = [
+    "checkout_sessions",
+    "customers",
+    "event_log",
+    "invoice_items",
+    "invoices",
+    "payment_intents",
+    "payment_methods",
+    "portal_configurations",
+    "portal_sessions",
+    "prices",
+    "products",
+    "subscriptions",
+    "tax_ids",
+]

@@ -1,0 +1,449 @@
+"""Checkout sessions: a hosted page where something is bought, and what buying it does."""
+
+from typing import NotRequired
+
+from stripe import InvoiceItem, LineItem
+from stripe.checkout import Session, SessionLineItemService, SessionService
+from typing_extensions import TypedDict
+
+from billing_ui.sandbox.core.ids import new_id, random_text
+from billing_ui.sandbox.core.store import equals
+from billing_ui.sandbox.stripe import billing
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.errors import StripeError
+from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
+from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, route, view
+from billing_ui.sandbox.stripe.resources import payment_intents, payment_methods, prices
+from billing_ui.sandbox.stripe.shapes import Json, complete
+from billing_ui.sandbox.stripe.validator import Params
+
+INCLUDABLE["checkout.session"] = {"line_items"}
+
+KIND = "checkout.session"
+OPEN_FOR = 24 * billing.HOUR
+
+UNSUPPORTED = ("after_expiration", "branding_settings", "consent_collection", "custom_fields")
+UNSUPPORTED += ("discounts", "invoice_creation", "name_collection", "optional_items")
+UNSUPPORTED += ("payment_method_configuration", "payment_method_data", "setup_intent_data")
+UNSUPPORTED += ("shipping_address_collection", "shipping_options", "return_url", "permissions")
+
+HANDLED = {"currency", "customer", "customer_update", "expires_at", "line_items", "mode"}
+HANDLED |= {"payment_intent_data", "subscription_data", "success_url", "cancel_url", "custom_text"}
+HANDLED |= {"automatic_tax", "ui_mode"}
+
+
+@operation(SessionService.create)
+def create(account: Account, params: Params) -> Json:
+    """Make a session for a subscription or a single payment."""
+    refuse(params, *UNSUPPORTED)
+    mode = params.get("mode", "payment")
+    if mode == "setup" or params.get("ui_mode", "hosted_page") not in ("hosted", "hosted_page"):
+        raise StripeError.unsupported("mode" if mode == "setup" else "ui_mode")
+    if params.get("automatic_tax", {}).get("enabled"):
+        raise StripeError.unsupported("automatic_tax[enabled]")
+    if not params.get("success_url"):
+        raise StripeError.missing("success_url")
+    if not params.get("line_items"):
+        raise StripeError.missing("line_items")
+    if "customer" in params and "customer_email" in params:
+        raise StripeError("You may only specify one of these parameters: customer, customer_email.")
+    for other in {"subscription_data": "subscription", "payment_intent_data": "payment"}.items():
+        if other[0] in params and mode != other[1]:
+            raise StripeError(
+                f"You can only use `{other[0]}` in `{other[1]}` mode.", param=other[0]
+            )
+    customer = None
+    if "customer" in params:
+        customer = account.get("customer", params["customer"], "customer")
+    chosen = [
+        _price(account, item, mode, f"line_items[{index}]")
+        for index, item in enumerate(params["line_items"])
+    ]
+    if mode == "subscription" and not any(price["recurring"] for price in chosen):
+        raise StripeError(
+            "You must provide at least one recurring price in `subscription` mode when using "
+            "prices.",
+            param="line_items",
+        )
+    return _new(account, params, mode, customer, chosen)
+
+
+def _new(
+    account: Account, params: Params, mode: str, customer: Json | None, chosen: list[Json]
+) -> Json:
+    currency = _currency(params, customer, chosen)
+    items = [
+        _line_item(item, price, currency, f"line_items[{index}]", account)
+        for index, (item, price) in enumerate(zip(params["line_items"], chosen, strict=True))
+    ]
+    total = sum(item["amount_total"] for item in items)
+    trial = mode == "subscription" and _has_trial(params)
+    due = 0 if trial else total
+    session_id = account.new_id("cs_test", 58)
+    expires = params.get("expires_at", account.now + OPEN_FOR)
+    if not account.now + 30 * 60 <= expires <= account.now + OPEN_FOR:
+        raise StripeError(
+            "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout "
+            "Session creation.",
+            param="expires_at",
+        )
+    document = {
+        "id": session_id,
+        "object": KIND,
+        "adaptive_pricing": {"enabled": False},
+        "allow_promotion_codes": None,
+        "amount_subtotal": due,
+        "amount_total": due,
+        "cancel_url": params.get("cancel_url"),
+        "client_secret": None,
+        "currency": currency,
+        "custom_text": {},
+        "customer": customer and customer["id"],
+        "customer_creation": None if customer else "if_required",
+        "customer_details": _details(customer, params),
+        "expires_at": expires,
+        "line_items": {
+            "object": "list",
+            "data": items,
+            "has_more": False,
+            "url": f"/v1/checkout/sessions/{session_id}/line_items",
+        },
+        "metadata": {},
+        "mode": mode,
+        "payment_method_collection": "always" if mode == "subscription" else "if_required",
+        "payment_method_types": ["card"],
+        "payment_status": "unpaid",
+        "phone_number_collection": {"enabled": False},
+        "status": "open",
+        "success_url": params["success_url"],
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": params.get("ui_mode", "hosted_page"),
+        "url": f"{account.origin}/c/pay/{session_id}",
+        "_due": expires,
+        "_data": params.get("subscription_data") or params.get("payment_intent_data") or {},
+    }
+    document = complete(Session, {"created": account.now, **document})
+    document = apply(Session, document, params, handled=HANDLED)
+    account.store.put(document)
+    return document
+
+
+@operation(SessionService.retrieve)
+def retrieve(account: Account, params: Params, session_id: str) -> Json:
+    """Return a session."""
+    return account.get(KIND, session_id)
+
+
+@operation(SessionService.list)
+def list_(account: Account, params: Params) -> Json:
+    """List sessions, newest first."""
+    conditions = created_within(params)
+    names = ("status", "payment_intent", "subscription")
+    conditions += [equals(name, params[name]) for name in names if name in params]
+    email = params.get("customer_details", {}).get("email")
+    if email:
+        conditions.append(equals("customer_details.email", email))
+    return account.page(
+        KIND, params, conditions, url="/v1/checkout/sessions", customer=params.get("customer")
+    )
+
+
+@operation(SessionService.expire)
+def expire_(account: Account, params: Params, session_id: str) -> Json:
+    """Close an open session."""
+    session = account.get(KIND, session_id)
+    if session["status"] != "open":
+        raise StripeError(
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout '
+            f"Session has a status of `{session['status']}`."
+        )
+    return expire(account, session)
+
+
+def expire(account: Account, session: Json) -> Json:
+    """Close an open session and tell of it."""
+    after = {**session, "_due": None, "status": "expired", "url": None}
+    account.store.put(after)
+    account.tell("checkout.session.expired", after)
+    return after
+
+
+@operation(SessionLineItemService.list)
+def line_items(account: Account, params: Params, session_id: str) -> Json:
+    """List what a session sells."""
+    refuse(params, "starting_after", "ending_before")
+    found = account.get(KIND, session_id)["line_items"]
+    limit = params.get("limit", 10)
+    return {
+        **found,
+        "data": [_embedded(account, item, {}) for item in found["data"][:limit]],
+        "has_more": len(found["data"]) > limit,
+    }
+
+
+class ConfirmParams(TypedDict):
+    """What the hosted page, and Stripe's CLI in its place, sends to pay."""
+
+    payment_method: str
+    expected_amount: NotRequired[int]
+
+
+@route("get", "/v1/payment_pages/{session}", None)
+def retrieve_page(account: Account, params: Params, session_id: str) -> Json:
+    """Return what the hosted page knows of its session."""
+    session = account.get(KIND, session_id)
+    return {
+        "id": f"ppage_{session_id[-24:]}",
+        "object": "checkout.payment_page",
+        "amount": session["amount_total"],
+        "currency": session["currency"],
+        "customer": session["customer"],
+        "livemode": False,
+        "mode": session["mode"],
+        "session_id": session_id,
+        "state": {"open": "active", "complete": "succeeded"}.get(session["status"], "expired"),
+        "total_summary": {"due": session["amount_total"], "total": session["amount_total"]},
+    }
+
+
+@route("post", "/v1/payment_pages/{session}/confirm", ConfirmParams)
+def confirm_page(account: Account, params: Params, session_id: str) -> Json:
+    """Pay a session, as its hosted page does, and return the page."""
+    session = account.get(KIND, session_id)
+    if session["status"] != "open":
+        raise StripeError(f"This Checkout Session is {session['status']}.")
+    expected = params.get("expected_amount", session["amount_total"])
+    if expected != session["amount_total"]:
+        raise StripeError(
+            f"The amount expected, {expected}, is not the amount due, {session['amount_total']}.",
+            param="expected_amount",
+        )
+    if session["mode"] == "subscription":
+        changes = _subscribe(account, session, params["payment_method"])
+    else:
+        changes = _pay(account, session, params["payment_method"])
+    after = {**session, **changes, "_due": None, "status": "complete", "url": None}
+    account.store.put(after)
+    account.tell("checkout.session.completed", after)
+    return retrieve_page(account, {}, session_id)
+
+
+def _subscribe(account: Account, session: Json, method_id: str) -> Json:
+    """Begin the subscription a session sells; return what that changes of the session."""
+    method = account.get("payment_method", method_id, "payment_method")
+    customer = _customer(account, session, method)
+    payment_methods.attach_to(account, method_id, customer["id"], "payment_method")
+    recurring = []
+    for item in session["line_items"]["data"]:
+        price = account.get("price", item["price"])
+        if price["recurring"]:
+            recurring.append({"price": price["id"], "quantity": item["quantity"]})
+        else:
+            _add_once(account, customer["id"], item, price)
+    subscription = account.call(
+        "post",
+        "/v1/subscriptions",
+        {
+            **session["_data"],
+            "customer": customer["id"],
+            "items": recurring,
+            "currency": session["currency"],
+            "default_payment_method": method_id,
+            "payment_behavior": "error_if_incomplete",
+        },
+    )
+    paid = session["amount_total"] > 0
+    return {
+        "customer": customer["id"],
+        "customer_details": _details(customer, {}),
+        "invoice": subscription["latest_invoice"],
+        "payment_status": "paid" if paid else "no_payment_required",
+        "subscription": subscription["id"],
+    }
+
+
+def _pay(account: Account, session: Json, method_id: str) -> Json:
+    """Take the single payment of a session; return what that changes of the session."""
+    method = account.get("payment_method", method_id, "payment_method")
+    customer_id = session["customer"]
+    if session["customer_creation"] == "always":
+        customer_id = _customer(account, session, method)["id"]
+    if customer_id and session["_data"].get("setup_future_usage"):
+        payment_methods.attach_to(account, method_id, customer_id, "payment_method")
+    intent, problem = payment_intents.charge(
+        account,
+        amount=session["amount_total"],
+        currency=session["currency"],
+        customer=customer_id,
+        method=method,
+        description=session["_data"].get("description"),
+    )
+    if problem:
+        raise problem
+    billing_details = method["billing_details"]
+    details = session["customer_details"] or complete_details()
+    named = {name: billing_details[name] for name in ("email", "name", "phone")}
+    details = {**details, **{name: value for name, value in named.items() if value}}
+    return {
+        "customer": customer_id,
+        "customer_details": {**details, "address": billing_details["address"]},
+        "payment_intent": intent["id"],
+        "payment_status": "paid",
+    }
+
+
+def _customer(account: Account, session: Json, method: Json) -> Json:
+    """Return the customer of a session, made now when it came without one."""
+    if session["customer"]:
+        return account.get("customer", session["customer"])
+    details = method["billing_details"]
+    email = session["customer_email"] or details["email"]
+    made = account.call("post", "/v1/customers", {"email": email, "name": details["name"]})
+    return account.get("customer", made["id"])
+
+
+def _add_once(account: Account, customer_id: str, item: Json, price: Json) -> None:
+    account.create(
+        InvoiceItem,
+        {
+            "id": new_id("ii"),
+            "object": "invoiceitem",
+            "amount": item["amount_total"],
+            "currency": item["currency"],
+            "customer": customer_id,
+            "date": account.now,
+            "description": item["description"],
+            "discountable": True,
+            "net_amount": item["amount_total"],
+            "period": {"start": account.now, "end": account.now},
+            "pricing": {
+                "price_details": {"price": price["id"], "product": price["product"]},
+                "type": "price_details",
+                "unit_amount_decimal": price["unit_amount_decimal"],
+            },
+            "quantity": item["quantity"],
+            "quantity_decimal": str(item["quantity"]),
+        },
+        "invoiceitem.created",
+    )
+
+
+def _price(account: Account, item: Params, mode: str, where: str) -> Json:
+    """Return the active price a line item names or describes."""
+    refuse(item, "tax_rates")
+    if "price_data" in item:
+        price = _inline_price(account, item["price_data"], where)
+    elif "price" in item:
+        price = account.get("price", item["price"], f"{where}[price]")
+        if not price["active"]:
+            raise StripeError(
+                "The price specified is inactive. This field only accepts active prices.",
+                param=f"{where}[price]",
+            )
+        if not account.get("product", price["product"])["active"]:
+            raise StripeError(
+                f"The product {price['product']} is marked as inactive.", param=f"{where}[price]"
+            )
+    else:
+        raise StripeError.missing(f"{where}[price]")
+    if mode == "payment" and price["recurring"]:
+        raise StripeError(
+            "You specified `payment` mode but passed a recurring price. Either switch to "
+            "`subscription` mode or use only one-time prices.",
+            param=where,
+        )
+    return price
+
+
+def _inline_price(account: Account, data: Params, where: str) -> Json:
+    if ("product" in data) == ("product_data" in data):
+        raise StripeError(
+            "You must specify one of these parameters: product, product_data.",
+            param=f"{where}[price_data]",
+        )
+    data = dict(data)
+    if "product" in data:
+        account.get("product", data["product"], f"{where}[price_data][product]")
+    else:
+        product = account.call("post", "/v1/products", data.pop("product_data"))
+        data["product"] = product["id"]
+    made = prices.make(account, data)
+    # A price made inline is for this one use: Stripe keeps it inactive.
+    return account.save(made, {**made, "active": False})
+
+
+def _line_item(item: Params, price: Json, currency: str, where: str, account: Account) -> Json:
+    unit = prices.amount_in(price, currency)
+    if unit is None:
+        raise StripeError(
+            f"The price {price['id']} has no amount in the currency `{currency}`.",
+            param=f"{where}[price]",
+        )
+    quantity = item.get("quantity")
+    if quantity is None:
+        raise StripeError(
+            "Quantity is required. Add `quantity` to `" + where + "`", param=f"{where}[quantity]"
+        )
+    return complete(
+        LineItem,
+        {
+            "id": f"li_{random_text(24)}",
+            "object": "item",
+            "adjustable_quantity": item.get("adjustable_quantity"),
+            "amount_subtotal": unit * quantity,
+            "amount_total": unit * quantity,
+            "currency": currency,
+            "description": account.get("product", price["product"])["name"],
+            "metadata": item.get("metadata", {}),
+            "price": price["id"],
+            "quantity": quantity,
+        },
+    )
+
+
+def _currency(params: Params, customer: Json | None, chosen: list[Json]) -> str:
+    if "currency" in params:
+        return str(params["currency"]).lower()
+    own = customer and customer["currency"]
+    if own and prices.amount_in(chosen[0], own) is not None:
+        return str(own)
+    return str(chosen[0]["currency"])
+
+
+def _has_trial(params: Params) -> bool:
+    data = params.get("subscription_data", {})
+    return bool(data.get("trial_period_days") or data.get("trial_end"))
+
+
+def _details(customer: Json | None, params: Params) -> Json | None:
+    if customer is None and "customer_email" not in params:
+        return None
+    customer = customer or {"email": params["customer_email"]}
+    return {
+        **complete_details(),
+        "address": customer.get("address"),
+        "email": customer.get("email"),
+        "name": customer.get("name"),
+        "phone": customer.get("phone"),
+        "tax_exempt": customer.get("tax_exempt", "none"),
+    }
+
+
+def complete_details() -> Json:
+    """Return the customer details of somebody of whom nothing is known."""
+    return complete(Session.CustomerDetails, {"tax_exempt": "none", "tax_ids": []})
+
+
+def _embedded(account: Account, item: Json, tree: Json) -> Json:
+    price = account.render(account.get("price", item["price"]), tree)
+    return {**item, "price": price}
+
+
+@view(KIND)
+def _shown(account: Account, shown: Json, tree: Json) -> Json:
+    if "line_items" in tree:
+        branch = tree["line_items"].get("data", {}).get("price", {})
+        listed = shown["line_items"]
+        data = [_embedded(account, item, branch) for item in listed["data"]]
+        shown["line_items"] = {**listed, "data": data}
+    return shown

@@ -1,0 +1,533 @@
+"""Subscriptions: begun, changed, cancelled."""
+
+from typing import Any
+
+from stripe import Subscription, SubscriptionService
+
+from billing_ui.sandbox.core.store import Condition, equals, one_of
+from billing_ui.sandbox.stripe import billing, search
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.errors import StripeError
+from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
+from billing_ui.sandbox.stripe.operations import operation, view
+from billing_ui.sandbox.stripe.resources import (
+    invoices,
+    payment_methods,
+    prices,
+    subscription_items,
+)
+from billing_ui.sandbox.stripe.shapes import Json
+from billing_ui.sandbox.stripe.validator import Params
+
+LIVE = frozenset({"active", "incomplete", "past_due", "paused", "trialing", "unpaid"})
+"""Statuses of subscriptions that have not ended."""
+
+UNSUPPORTED = ("add_invoice_items", "application_fee_percent", "backdate_start_date")
+UNSUPPORTED += ("billing_cycle_anchor_config", "billing_schedules", "billing_thresholds")
+UNSUPPORTED += ("default_source", "default_tax_rates", "discounts", "on_behalf_of")
+UNSUPPORTED += ("pending_invoice_item_interval", "transfer_data", "trial_from_plan")
+
+HANDLED = {"automatic_tax", "billing_cycle_anchor", "billing_mode", "cancel_at", "currency"}
+HANDLED |= {"cancel_at_period_end", "customer", "default_payment_method", "items", "off_session"}
+HANDLED |= {"payment_behavior", "proration_behavior", "proration_date", "trial_end"}
+HANDLED |= {"trial_period_days"}
+
+
+@operation(SubscriptionService.create)
+def create(account: Account, params: Params) -> Json:
+    """Subscribe a customer to prices; the first invoice is made and charged in the same breath."""
+    refuse(params, *UNSUPPORTED, "billing_cycle_anchor")
+    _refuse_tax(params)
+    if "customer" not in params:
+        raise StripeError.missing("customer")
+    if not params.get("items"):
+        raise StripeError.missing("items")
+    customer = account.get("customer", params["customer"], "customer")
+    chosen = [
+        subscription_items.recurring_price(account, item, f"items[{index}]")
+        for index, item in enumerate(params["items"])
+    ]
+    currency = _currency(params, customer, chosen)
+    for index, price in enumerate(chosen):
+        subscription_items.check_currency(price, currency, f"items[{index}][price]")
+    trial_end = _trial_end(account, params)
+    subscription = _new(account, params, customer, chosen, currency, trial_end)
+    subscription = _with_cancellation(account, subscription, params)
+    account.store.put(subscription)
+    account.tell("customer.subscription.created", subscription)
+    return _bill_first(account, subscription, params)
+
+
+def _new(
+    account: Account,
+    params: Params,
+    customer: Json,
+    chosen: list[Json],
+    currency: str,
+    trial_end: int | None,
+) -> Json:
+    """Store and return a subscription that is not yet paid for."""
+    subscription_id = account.new_id("sub")
+    now = account.now
+    anchor = trial_end or now
+    items = []
+    for item, price in zip(params["items"], chosen, strict=True):
+        period = billing.period_around(now, now, price["recurring"])
+        period = (now, trial_end) if trial_end else period
+        items.append(subscription_items.make(account, subscription_id, price, item, period))
+    subscription_items.check_distinct(items)
+    if params.get("collection_method") == "send_invoice" and "days_until_due" not in params:
+        raise StripeError(
+            "If invoices are sent to the customer, you must pass `days_until_due`.",
+            param="days_until_due",
+        )
+    method = params.get("default_payment_method")
+    if method:
+        method = payment_methods.of_customer(
+            account, method, customer["id"], "default_payment_method"
+        )["id"]
+    document = {
+        "id": subscription_id,
+        "object": "subscription",
+        "billing_cycle_anchor": anchor,
+        "billing_mode": _billing_mode(params),
+        "cancellation_details": {},
+        "collection_method": "charge_automatically",
+        "currency": currency,
+        "customer": customer["id"],
+        "default_payment_method": method,
+        "default_tax_rates": [],
+        "invoice_settings": {"issuer": {"type": "self"}},
+        "items": {
+            "object": "list",
+            "data": items,
+            "has_more": False,
+            "total_count": len(items),
+            "url": f"/v1/subscription_items?subscription={subscription_id}",
+        },
+        "managed_payments": {"enabled": False},
+        "metadata": {},
+        "payment_settings": {"save_default_payment_method": "off"},
+        "start_date": now,
+        "status": "trialing" if trial_end else "incomplete",
+        "trial_end": trial_end,
+        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+        "trial_start": now if trial_end else None,
+    }
+    document = apply(Subscription, document, params, handled=HANDLED)
+    return account.create(Subscription, document)
+
+
+def _bill_first(account: Account, subscription: Json, params: Params) -> Json:
+    """Make the first invoice and charge it, as `payment_behavior` says."""
+    trial = subscription["status"] == "trialing"
+    items = subscription["items"]["data"]
+    invoice = bill(
+        account,
+        subscription,
+        "subscription_create",
+        subscription_items.lines(account, subscription, items, trial),
+    )
+    sends = subscription["collection_method"] == "send_invoice"
+    behavior = params.get("payment_behavior", "allow_incomplete")
+    problem: StripeError | None = None
+    if sends:
+        _now_active(account, subscription["id"])
+    else:
+        invoice = invoices.finalize(account, invoice)
+        if invoice["status"] == "open" and behavior != "default_incomplete":
+            invoice, problem = invoices.collect(account, invoice)
+    if problem and (problem.code == "resource_missing" or behavior == "error_if_incomplete"):
+        raise problem
+    created = account.get("subscription", subscription["id"])
+    account.store.put(billing.with_due(created))
+    return created
+
+
+def _now_active(account: Account, subscription_id: str) -> None:
+    before = account.get("subscription", subscription_id)
+    if before["status"] == "incomplete":
+        account.save(before, {**before, "status": "active"}, "customer.subscription.updated")
+
+
+@operation(SubscriptionService.update)
+def update(account: Account, params: Params, subscription_id: str) -> Json:
+    """Change a subscription; prorates and bills what the change is worth."""
+    refuse(params, *UNSUPPORTED)
+    _refuse_tax(params)
+    before = account.get("subscription", subscription_id)
+    if before["status"] in ("canceled", "incomplete_expired") and (
+        set(params) - {"metadata", "cancellation_details"}
+    ):
+        raise StripeError(
+            "A canceled subscription can only update its cancellation_details and metadata.",
+            param=next(iter(set(params) - {"metadata", "cancellation_details"})),
+        )
+    after = apply(Subscription, before, params, handled=HANDLED)
+    if params.get("default_payment_method"):
+        method = payment_methods.of_customer(
+            account,
+            params["default_payment_method"],
+            before["customer"],
+            "default_payment_method",
+        )
+        after["default_payment_method"] = method["id"]
+    after = _with_cancellation(account, after, params)
+    after = _with_trial(account, after, params)
+    bills_now = _ends_trial(before, after)
+    if "items" in params or params.get("billing_cycle_anchor", {}).get("type") == "now":
+        after, restarted = _with_items(account, before, after, params)
+        bills_now = bills_now or restarted
+    after = billing.with_due(after)
+    account.save(before, after, "customer.subscription.updated")
+    always = params.get("proration_behavior") == "always_invoice" and "items" in params
+    if bills_now or always:
+        _bill_change(account, after, params, new_period=bills_now)
+    return account.get("subscription", subscription_id)
+
+
+def _with_items(account: Account, before: Json, after: Json, params: Params) -> tuple[Json, bool]:
+    """Return a subscription with its new items, and whether a new billing period begins now."""
+    old = {item["id"]: item for item in before["items"]["data"]}
+    items = subscription_items.changed(account, after, params.get("items", []))
+    restart = params.get("billing_cycle_anchor", {}).get("type") == "now"
+    restart = restart or any(
+        item["id"] in old
+        and subscription_items.interval_of(account, item)
+        != subscription_items.interval_of(account, old[item["id"]])
+        for item in items
+    )
+    trialing = after["status"] == "trialing"
+    restart = restart and not trialing
+    # Time on trial was free: of it nothing can be credited.
+    was_free = trialing or before["status"] == "trialing"
+    if params.get("proration_behavior") != "none" and not was_free:
+        moment = params.get("proration_date", account.now)
+        _prorate(account, before, old, items, moment, restart)
+    if restart:
+        after = {**after, "billing_cycle_anchor": account.now}
+        items = [_restarted(account, item) for item in items]
+    listed = {**after["items"], "data": items, "total_count": len(items)}
+    return {**after, "items": listed}, restart
+
+
+def _prorate(
+    account: Account,
+    subscription: Json,
+    old: dict[str, Json],
+    items: list[Json],
+    moment: int,
+    restart: bool,
+) -> None:
+    """Credit what is no longer used, and charge what is used from now on."""
+    kept = {item["id"]: item for item in items}
+    for item_id, item in old.items():
+        now = kept.get(item_id)
+        same = now and (now["price"], now["quantity"]) == (item["price"], item["quantity"])
+        if restart or not same:
+            subscription_items.prorate(account, subscription, item, -1, moment)
+    for item in items:
+        was = old.get(item["id"])
+        same = was and (was["price"], was["quantity"]) == (item["price"], item["quantity"])
+        if not restart and not same:
+            subscription_items.prorate(account, subscription, item, 1, moment)
+
+
+def _restarted(account: Account, item: Json) -> Json:
+    recurring = account.get("price", item["price"])["recurring"]
+    start, end = billing.period_around(account.now, account.now, recurring)
+    return {**item, "current_period_start": start, "current_period_end": end}
+
+
+def _bill_change(account: Account, subscription: Json, params: Params, *, new_period: bool) -> None:
+    """Invoice a change at once: what is pending, and the new period where one begins."""
+    items = subscription["items"]["data"] if new_period else []
+    lines = subscription_items.lines(account, subscription, items, trial=False)
+    invoice = bill(account, subscription, "subscription_update", lines)
+    invoice = invoices.finalize(account, invoice)
+    if invoice["status"] != "open" or subscription["collection_method"] == "send_invoice":
+        return
+    invoice, problem = invoices.collect(account, invoice)
+    if problem and params.get("payment_behavior") == "error_if_incomplete":
+        raise problem
+
+
+@operation(SubscriptionService.cancel)
+def cancel(account: Account, params: Params, subscription_id: str) -> Json:
+    """Cancel a subscription now."""
+    before = account.get("subscription", subscription_id)
+    if before["status"] not in LIVE:
+        raise StripeError.no_such("subscription", subscription_id)
+    details = params.get("cancellation_details", {})
+    before = apply(Subscription, before, {"cancellation_details": details})
+    if params.get("prorate"):
+        for item in before["items"]["data"]:
+            subscription_items.prorate(account, before, item, -1, account.now)
+    ended = end(account, before, reason="cancellation_requested")
+    if params.get("invoice_now"):
+        invoices.finalize(account, bill(account, ended, "subscription_update", []))
+    return account.get("subscription", subscription_id)
+
+
+@operation(SubscriptionService.resume)
+def resume(account: Account, params: Params, subscription_id: str) -> Json:
+    """Take up a paused subscription again: a new period begins and is billed."""
+    before = account.get("subscription", subscription_id)
+    if before["status"] != "paused":
+        raise StripeError("You can only resume subscriptions with a `paused` status.")
+    items = [_restarted(account, item) for item in before["items"]["data"]]
+    after = {
+        **before,
+        "billing_cycle_anchor": account.now,
+        "items": {**before["items"], "data": items},
+        "status": "active",
+        "status_details": None,
+    }
+    account.save(before, billing.with_due(after), "customer.subscription.updated")
+    account.tell("customer.subscription.resumed", after)
+    _bill_change(account, after, params, new_period=True)
+    return account.get("subscription", subscription_id)
+
+
+@operation(SubscriptionService.retrieve)
+def retrieve(account: Account, params: Params, subscription_id: str) -> Json:
+    """Return a subscription, cancelled ones too."""
+    return account.get("subscription", subscription_id)
+
+
+@operation(SubscriptionService.list)
+def list_(account: Account, params: Params) -> Json:
+    """List subscriptions, newest first; cancelled ones only when asked for."""
+    refuse(params, "automatic_tax", "test_clock", "current_period_end", "current_period_start")
+    conditions = created_within(params)
+    status = params.get("status")
+    if status is None:
+        conditions.append(Condition("json_extract(body, '$.status') <> 'canceled'"))
+    elif status == "ended":
+        conditions.append(one_of("status", ("canceled", "incomplete_expired")))
+    elif status != "all":
+        conditions.append(equals("status", status))
+    if "collection_method" in params:
+        conditions.append(equals("collection_method", params["collection_method"]))
+    price = params.get("price") or params.get("plan")
+    if price:
+        sql = (
+            "EXISTS (SELECT 1 FROM json_each(body, '$.items.data') AS item"
+            " WHERE json_extract(item.value, '$.price') = ?)"
+        )
+        conditions.append(Condition(sql, (price,)))
+    customer = params.get("customer")
+    if customer:
+        account.get("customer", customer, "customer")
+    return account.page(
+        "subscription", params, conditions, url="/v1/subscriptions", customer=customer
+    )
+
+
+@operation(SubscriptionService.search)
+def search_(account: Account, params: Params) -> Json:
+    """Search subscriptions by metadata, status or creation."""
+    return search.results(account, "subscription", params, {"created", "status"})
+
+
+def bill(account: Account, subscription: Json, reason: str, lines: list[Json]) -> Json:
+    """Draft an invoice of a subscription with whatever is pending, and make it the latest."""
+    customer = account.get("customer", subscription["customer"])
+    invoice = invoices.draft(
+        account,
+        customer,
+        currency=subscription["currency"],
+        reason=reason,
+        subscription=subscription,
+        lines=lines,
+        take_pending=True,
+        period=billing.period_of(subscription),
+    )
+    if subscription["collection_method"] == "send_invoice" or reason == "subscription_cycle":
+        moment = account.now + billing.HOUR
+        invoice = {**invoice, "_due": moment, "automatically_finalizes_at": moment}
+        account.store.put(invoice)
+    account.tell("invoice.created", invoice)
+    # Part of whatever change made the invoice, hence no event of its own.
+    current = account.get("subscription", subscription["id"])
+    account.store.put({**current, "latest_invoice": invoice["id"]})
+    return invoice
+
+
+def end(account: Account, before: Json, *, reason: str) -> Json:
+    """End a subscription now and stop collecting what it still owes.
+
+    Args:
+        account: The account.
+        before: As stored, still live.
+        reason: `cancellation_requested` or `payment_failed`.
+    """
+    details = {**before["cancellation_details"], "reason": reason}
+    expired = before["status"] == "incomplete"
+    after = {
+        **before,
+        "_due": None,
+        "cancel_at_period_end": False,
+        "canceled_at": before["canceled_at"] or account.now,
+        "cancellation_details": details,
+        "ended_at": account.now,
+        "status": "incomplete_expired" if expired else "canceled",
+    }
+    account.store.put(after)
+    for invoice in invoices.unpaid_of(account, after):
+        quiet = {**invoice, "_due": None, "auto_advance": False, "next_payment_attempt": None}
+        if expired and invoice["status"] == "open":
+            invoices.void(account, quiet)
+        else:
+            account.save(invoice, quiet, "invoice.updated")
+    account.tell("customer.subscription.deleted", after)
+    return after
+
+
+def _with_cancellation(account: Account, subscription: Json, params: Params) -> Json:
+    """Return a subscription with the end that `cancel_at` and `cancel_at_period_end` set."""
+    if "cancel_at" in params and "cancel_at_period_end" in params:
+        raise StripeError(
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end."
+        )
+    start, end_ = billing.period_of(subscription)
+    at_period_end = subscription["cancel_at_period_end"]
+    if "cancel_at_period_end" in params:
+        at_period_end = params["cancel_at_period_end"]
+        moment = end_ if at_period_end else None
+    elif "cancel_at" in params:
+        at_period_end = False
+        moment = _cancel_moment(account, subscription, params["cancel_at"])
+    else:
+        return subscription
+    details = dict(subscription["cancellation_details"])
+    details["reason"] = "cancellation_requested" if moment else None
+    if moment is None and "cancellation_details" not in params:
+        details |= {"comment": None, "feedback": None}
+    return {
+        **subscription,
+        "cancel_at": moment,
+        "cancel_at_period_end": at_period_end,
+        "canceled_at": account.now if moment else None,
+        "cancellation_details": details,
+    }
+
+
+def _cancel_moment(account: Account, subscription: Json, wish: Any) -> int | None:
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    if wish == "":
+        return None
+    if wish == "min_period_end":
+        return min(ends)
+    if wish in ("max_period_end", "max_billed_until"):
+        return max(ends)
+    if wish <= account.now:
+        raise StripeError(
+            "`cancel_at` must be a timestamp in the future.",
+            code="parameter_invalid_integer",
+            param="cancel_at",
+        )
+    return int(wish)
+
+
+def _with_trial(account: Account, subscription: Json, params: Params) -> Json:
+    """Return a subscription with the trial end an update sets; a trial moves the whole period."""
+    if "trial_end" not in params:
+        return subscription
+    now = account.now
+    moment = now if params["trial_end"] == "now" else params["trial_end"]
+    if moment < now:
+        raise StripeError("`trial_end` must be in the future.", param="trial_end")
+    items = []
+    for item in subscription["items"]["data"]:
+        if moment > now:
+            items.append({**item, "current_period_start": now, "current_period_end": moment})
+        elif subscription["status"] == "trialing":
+            items.append(_restarted(account, item))
+        else:
+            items.append(item)
+    trialing = moment > now
+    ended = subscription["status"] == "trialing" and not trialing
+    return {
+        **subscription,
+        "billing_cycle_anchor": moment
+        if trialing or ended
+        else subscription["billing_cycle_anchor"],
+        "items": {**subscription["items"], "data": items},
+        "status": "trialing" if trialing else "active" if ended else subscription["status"],
+        "trial_end": moment if trialing or ended else subscription["trial_end"],
+        "trial_start": subscription["trial_start"] or (now if trialing else None),
+    }
+
+
+def _ends_trial(before: Json, after: Json) -> bool:
+    return bool(before["status"] == "trialing" and after["status"] == "active")
+
+
+def _trial_end(account: Account, params: Params) -> int | None:
+    if "trial_end" in params and "trial_period_days" in params:
+        raise StripeError(
+            "You may only specify one of these parameters: trial_end, trial_period_days."
+        )
+    moment = params.get("trial_end")
+    if "trial_period_days" in params:
+        days = params["trial_period_days"]
+        if not 0 <= days <= 730:
+            raise StripeError(
+                "Invalid trial_period_days: must be between 0 and 730.", param="trial_period_days"
+            )
+        return account.now + days * billing.DAY if days else None
+    if moment in (None, "now"):
+        return None
+    if moment <= account.now:
+        raise StripeError(
+            "Invalid timestamp: must be an integer Unix timestamp in the future.",
+            code="parameter_invalid_integer",
+            param="trial_end",
+        )
+    return int(moment)
+
+
+def _currency(params: Params, customer: Json, chosen: list[Json]) -> str:
+    """Return the currency to bill in: asked for, the customer's own, or the price's."""
+    own = customer["currency"]
+    wanted = params.get("currency", "").lower()
+    if wanted and own and wanted != own:
+        raise StripeError(
+            "You cannot combine currencies on a single customer. This customer has had a "
+            f"subscription, coupon, or invoice item with currency {own}.",
+            param="currency",
+        )
+    if not wanted and own and prices.amount_in(chosen[0], own) is None:
+        raise StripeError(
+            "You cannot combine currencies on a single customer. This customer has had a "
+            f"subscription, coupon, or invoice item with currency {own}.",
+            param="items[0][price]",
+        )
+    return wanted or own or str(chosen[0]["currency"])
+
+
+def _billing_mode(params: Params) -> Json:
+    mode = params.get("billing_mode", {"type": "flexible"})
+    if mode["type"] == "classic":
+        return {"flexible": None, "type": "classic"}
+    discounts = mode.get("flexible", {}).get("proration_discounts", "included")
+    return {"flexible": {"proration_discounts": discounts}, "type": "flexible"}
+
+
+def _refuse_tax(params: Params) -> None:
+    if params.get("automatic_tax", {}).get("enabled"):
+        raise StripeError.unsupported("automatic_tax[enabled]")
+
+
+@view("subscription")
+def _shown(account: Account, shown: Json, tree: Json) -> Json:
+    """Show items with their price as it is now, and as the plan of old."""
+    branch = tree.get("items", {}).get("data", {})
+    items = []
+    for item in shown["items"]["data"]:
+        stored = account.get("price", item["price"])
+        plan = prices.plan_of(stored)
+        price = account.render(stored, branch.get("price"))
+        items.append({**item, "plan": plan, "price": price})
+    return {**shown, "items": {**shown["items"], "data": items}}
