@@ -102,7 +102,7 @@ async def sign_in(database: Database, email: str, password: str) -> str:
         raise InvalidCredentials
     async with database.write() as session:
         if renewed_hash is not None:
-            await session.execute(
+            await session.exec(
                 update(User)
                 .where(col(User.id) == user.id, col(User.password_hash) == user.password_hash)
                 .values(password_hash=renewed_hash)
@@ -127,7 +127,7 @@ async def sign_out(database: Database, token: str | None) -> None:
     if not token:
         return
     async with database.write() as session:
-        await session.execute(
+        await session.exec(
             delete(AuthSession).where(col(AuthSession.token_hash) == _hash(token))
         )
 
@@ -169,7 +169,7 @@ async def _find_by_email(database: Database, email: str) -> User | None:
 async def _start(session: AsyncSession, user_id: UUID) -> str:
     now = utc_now()
     token = secrets.token_urlsafe(32)
-    await session.execute(
+    await session.exec(
         delete(AuthSession).where(
             col(AuthSession.user_id) == user_id,
             (col(AuthSession.expires_at) <= now)
@@ -190,7 +190,7 @@ async def _start(session: AsyncSession, user_id: UUID) -> str:
 
 async def _touch(database: Database, session_id: UUID) -> None:
     async with database.write() as session:
-        await session.execute(
+        await session.exec(
             update(AuthSession)
             .where(col(AuthSession.id) == session_id)
             .values(last_seen_at=utc_now())

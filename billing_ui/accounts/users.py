@@ -101,4 +101,4 @@ async def reset_password(database: Database, email: str, password: str) -> None:
         user.password_hash = password_hash
         session.add(user)
         # Whoever made the new password necessary may be signed in with the old one.
-        await session.execute(delete(AuthSession).where(col(AuthSession.user_id) == user.id))
+        await session.exec(delete(AuthSession).where(col(AuthSession.user_id) == user.id))

@@ -1,0 +1,76 @@
+"""The HTTP API as one FastAPI app; the roof serves it in front of the pages."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
+
+from billing_ui.api import auth, billing, docs, health, payments
+from billing_ui.api.errors import Code, NoSuchPath, Problem, envelope, problem_of
+from billing_ui.api.health import Readiness
+from billing_ui.api.middleware import OneHost, QuietAnswers, RequestId
+from billing_ui.billing.services import Services
+
+
+def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAPI:
+    """Return the API.
+
+    Args:
+        services: called when a request needs them, so that the app's start may open them later.
+        readiness: what `/readyz` tells; the app's start keeps it up to date.
+    """
+    app = FastAPI(
+        title="Billing API",
+        version=version("billing-ui"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        exception_handlers={HTTPException: _not_ours},
+    )
+    app.state.services = services
+    app.state.readiness = readiness
+    for part in (auth.router, auth.forms, billing.router, payments.router, health.router):
+        app.include_router(part)
+    app.include_router(docs.router)
+    # Behind these routes stand the pages: without this one, a mistyped API address would answer with HTML.
+    app.router.routes.append(Route("/api/{path:path}", _Unknown(app), include_in_schema=False))
+    app.add_middleware(QuietAnswers)
+    app.add_middleware(OneHost, settings=lambda: services().settings)
+    app.add_middleware(RequestId)
+    return app
+
+
+class _Unknown:
+    """Answers for API addresses that do not exist, or not with that method."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        allowed: set[str] = set()
+        for route in self.app.routes:
+            if isinstance(route, Route) and route.matches(scope)[0] is Match.PARTIAL:
+                allowed |= route.methods or set()
+        if allowed:
+            response = envelope(
+                Problem(Code.METHOD_NOT_ALLOWED, f"Use {' or '.join(sorted(allowed))} here")
+            )
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        else:
+            response = envelope(problem_of(NoSuchPath()))
+        await response(scope, receive, send)
+
+
+async def _not_ours(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {
+        HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED: Code.METHOD_NOT_ALLOWED,
+    }.get(HTTPStatus(error.status_code), Code.INVALID_REQUEST)
+    response = envelope(Problem(code, error.detail))
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,104 @@
+"""Signing in and out: native forms, because a websocket cannot set an HttpOnly cookie, and the API's own way."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from billing_ui.accounts.demo import DEMO_ACCOUNTS
+from billing_ui.accounts.errors import InvalidCredentials
+from billing_ui.accounts.sessions import session_cookie, sign_in, sign_in_as, sign_out
+from billing_ui.api.bodies import read_form, read_json
+from billing_ui.api.caller import cookie_token, require_own_origin, services_of
+from billing_ui.api.errors import BadRequest, Code, EnvelopeRoute, NoSuchPath
+from billing_ui.api.openapi import answers, takes
+from billing_ui.api.schemas import SignIn, Success, Token, success
+from billing_ui.billing.return_urls import allowed_return_url
+from billing_ui.payments.types import InvalidReturnUrl
+from billing_ui.settings import Settings
+
+HOME = "/settings/billing"
+
+router = APIRouter(route_class=EnvelopeRoute, tags=["Signing in"])
+forms = APIRouter(route_class=EnvelopeRoute, include_in_schema=False)
+
+
+@router.post(
+    "/api/auth/sign-in",
+    responses=answers(Success[Token], Code.INVALID_REQUEST, Code.UNAUTHORIZED),
+    openapi_extra=takes(SignIn),
+)
+async def sign_in_for_token(request: Request) -> JSONResponse:
+    """Check e-mail and password; answer a token and set the session cookie to it."""
+    # No origin is asked for: another site's page cannot send application/json here without leave.
+    services = services_of(request)
+    body = await read_json(request, SignIn)
+    token = await sign_in(services.database, body.email, body.password.get_secret_value())
+    await sign_out(services.database, cookie_token(request))
+    cookie = session_cookie(services.settings, token)
+    return success(Token(token=token), headers={"Set-Cookie": cookie})
+
+
+@forms.post("/auth/sign-in")
+async def sign_in_by_form(request: Request) -> RedirectResponse:
+    """Check the sign-in form; go on to `next`, or back to the form."""
+    require_own_origin(request)
+    services = services_of(request)
+    form = await read_form(request)
+    destination = _local_path(services.settings, form.get("next"))
+    try:
+        token = await sign_in(services.database, form.get("email", ""), form.get("password", ""))
+    except InvalidCredentials:
+        onward = f"&next={quote(destination, safe='')}" if destination else ""
+        return _see(services.settings, f"/sign-in?error=credentials{onward}")
+    return await _signed_in(request, token, destination)
+
+
+@forms.post("/auth/demo")
+async def sign_in_to_demo(request: Request) -> RedirectResponse:
+    """Sign in as a demo account, without a password; only the sandbox has them."""
+    services = services_of(request)
+    if not services.settings.sandbox:
+        raise NoSuchPath
+    require_own_origin(request)
+    form = await read_form(request)
+    account = DEMO_ACCOUNTS.get(form.get("account", ""))
+    if account is None:
+        raise BadRequest(f"account: must be one of {', '.join(DEMO_ACCOUNTS)}")
+    token = await sign_in_as(services.database, account.user_id)
+    return await _signed_in(request, token, _local_path(services.settings, form.get("next")))
+
+
+@forms.post("/auth/sign-out")
+async def sign_out_by_form(request: Request) -> RedirectResponse:
+    """End the session and forget its cookie."""
+    require_own_origin(request)
+    services = services_of(request)
+    await sign_out(services.database, cookie_token(request))
+    response = _see(services.settings, "/sign-in")
+    response.headers["Set-Cookie"] = session_cookie(services.settings, None)
+    return response
+
+
+async def _signed_in(request: Request, token: str, destination: str | None) -> RedirectResponse:
+    # The browser gets a fresh token at each sign-in, and the one it had stops working.
+    services = services_of(request)
+    await sign_out(services.database, cookie_token(request))
+    response = _see(services.settings, destination or HOME)
+    response.headers["Set-Cookie"] = session_cookie(services.settings, token)
+    return response
+
+
+def _see(settings: Settings, path: str) -> RedirectResponse:
+    return RedirectResponse(settings.base_url + path, 303)
+
+
+def _local_path(settings: Settings, value: str | None) -> str | None:
+    """Return `value` when it is a path of this site that is safe to go to; a wrong one is forgotten."""
+    if not value or not value.startswith("/"):
+        return None
+    try:
+        allowed_return_url(settings, value)
+    except InvalidReturnUrl:
+        return None
+    return value

@@ -1,0 +1,117 @@
+"""What surrounds every request, pages included: its id, and in the sandbox the one host name it must come to.
+
+Plain ASGI, so that it can wrap the whole app of the roof as well as the API alone.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from billing_ui.settings import Settings
+
+_ACCEPTABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PROBES: Final = frozenset({"/healthz", "/readyz", "/ping"})
+
+
+def request_id() -> str:
+    """Return the id of the request being answered, or an empty string outside of one."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+class RequestId:
+    """Gives every request an id, which stands in each log line of it and in the answer's `X-Request-Id`.
+
+    An id that a proxy in front already gave is kept.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        identifier = given if _ACCEPTABLE_ID.fullmatch(given) else uuid4().hex
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = identifier
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=identifier):
+            await self.app(scope, receive, send_with_id)
+
+
+class OneHost:
+    """In the sandbox, sends a page that is asked for under another host name to BASE_URL.
+
+    The built pages talk to BASE_URL's host only: under another name they would stay dead. Health probes
+    are answered under any name.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        """Wrap `app`; `settings` is asked once a request, because they may not be known yet."""
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            settings = self.settings()
+            if settings.sandbox and scope["path"] not in _PROBES:
+                wanted = urlsplit(settings.base_url).hostname
+                if _host_name(Headers(scope=scope).get("host", "")) != wanted:
+                    # Without the client's Host no part of the address but its path is taken over.
+                    target = settings.base_url + _path_and_query(scope)
+                    await RedirectResponse(target, 307)(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
+
+
+class QuietAnswers:
+    """Keeps answers of the API and of signing in out of caches, and browsers from guessing their type."""
+
+    _PREFIXES: Final = ("/api/", "/auth/")
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(self._PREFIXES):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_quietly(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self.app(scope, receive, send_quietly)
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _path_and_query(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,68 @@
+"""The API's own description: every answer and error of a route, as they really leave."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from billing_ui.api.errors import STATUS, Code
+from billing_ui.api.schemas import Failure
+
+_REF: Final = "#/components/schemas/{model}"
+_DESCRIPTION: Final = """
+Amounts are integers in minor units, times are ISO 8601 in UTC.
+Every failure is `{"success": false, "error": {"code", "message"}}`, except on `/api/payments/portal`.
+When a request breaks several rules, the first of these is answered: who you are (401), where you come from
+(403), the body (400), team (404), role (403), customer (404), provider (409), return URL (400).
+A Bearer token goes before a cookie; a POST with the cookie needs this site's `Origin`.
+"""
+
+BEARER: Final = "bearer"
+COOKIE: Final = "cookie"
+
+
+def answers(
+    good: type[BaseModel], *codes: Code, failure: type[BaseModel] = Failure
+) -> dict[int | str, dict[str, Any]]:
+    """Return what a route answers: `good` with 200, and `failure` with the status of each code."""
+    described: dict[int | str, dict[str, Any]] = {200: {"model": good, "description": "Done"}}
+    by_status: dict[int, list[str]] = {}
+    for code in (*codes, Code.INTERNAL_ERROR):
+        by_status.setdefault(STATUS[code].value, []).append(f"`{code}`")
+    for status, names in by_status.items():
+        described[status] = {"model": failure, "description": " or ".join(names)}
+    return described
+
+
+def takes(
+    body: type[BaseModel] | None = None, *, by: Sequence[str] = (), required: bool = True
+) -> dict[str, Any]:
+    """Return a route's extra description: the JSON body it reads by itself, and how callers say who they are."""
+    extra: dict[str, Any] = {"security": [{scheme: []} for scheme in by]}
+    if body is not None:
+        schema = {"$ref": _REF.format(model=body.__name__)}
+        extra["requestBody"] = {
+            "required": required,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return extra
+
+
+def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], cookie_name: str) -> dict[str, Any]:
+    """Return the OpenAPI document of `app`, with the schemas of `bodies`, which routes read by themselves."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
+    )
+    _, definitions = models_json_schema(
+        [(body, "validation") for body in bodies], ref_template=_REF
+    )
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(definitions.get("$defs", {}))
+    components["securitySchemes"] = {
+        BEARER: {"type": "http", "scheme": "bearer"},
+        COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie_name},
+    }
+    return document

@@ -1,0 +1,216 @@
+"""What stands on the wire: request bodies, answers, and their camel-case names."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from billing_ui.api.errors import Code
+from billing_ui.payments.types import FlowType, SubscriptionState
+
+
+class Wire(BaseModel):
+    """A JSON object with camel-case names."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+class Answer(Wire):
+    """Part of an answer; made here, so by its Python names."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Body(Wire):
+    """A request body: exact types, and nothing unknown in it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must not hold control characters")
+    return text
+
+
+Id = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+"""The provider's id of something."""
+ReturnUrl = Annotated[
+    str,
+    Field(
+        max_length=2048,
+        description="A path of this site, or an absolute http(s) URL on its origin or an allowed one.",
+        examples=["/settings/billing"],
+    ),
+]
+
+
+# ---------------------------------------------------------------- requests
+
+
+class SignIn(Body):
+    """E-mail and password of a person."""
+
+    email: Annotated[str, Field(max_length=320)]
+    password: SecretStr
+
+
+class Flow(Body):
+    """Where in the portal to begin."""
+
+    # A JSON string is never an enum member already, which is what strict would ask for.
+    type: Annotated[FlowType, Field(strict=False)]
+    subscription_id: Annotated[
+        Id | None, Field(description="Which subscription, for the subscription flows.")
+    ] = None
+
+
+def _flow_by_name(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class OpenPortal(Body):
+    """What a portal link is made of."""
+
+    return_url: ReturnUrl
+    configuration: Annotated[
+        Id | None, Field(description="One of the portal configurations this site allows.")
+    ] = None
+    flow: Annotated[
+        Flow | None,
+        BeforeValidator(_flow_by_name, json_schema_input_type=Flow | FlowType | None),
+        Field(description="A flow, or only its type."),
+    ] = None
+
+
+class OpenOwnPortal(Body):
+    """What a portal link of the signed-in person is made of."""
+
+    return_url: ReturnUrl | None = None
+
+
+class OpenCheckout(Body):
+    """What is to be bought."""
+
+    price_id: Id
+    quantity: Annotated[int, Field(ge=1, le=999_999)] = 1
+    return_url: ReturnUrl | None = None
+
+
+# ---------------------------------------------------------------- answers
+
+
+class Token(Answer):
+    """A session token, for `Authorization: Bearer …`; the cookie holds the same."""
+
+    token: str
+
+
+class Link(Answer):
+    """Where to send the browser. It is a credential and short-lived: redirect to it, keep it nowhere."""
+
+    url: str
+
+
+class SubscriptionItem(Answer):
+    """One price and quantity; `unitAmount` in minor units, null for tiered and metered prices."""
+
+    price_id: str
+    product_id: str
+    plan_name: str
+    quantity: int | None
+    unit_amount: int | None
+    currency: str
+    interval: str | None
+
+
+class Subscription(Answer):
+    """One subscription. `cancelAt` is set whenever it is going to end; `status` is then `canceling`."""
+
+    id: str
+    status: SubscriptionState
+    current_period_end: datetime | None
+    cancel_at: datetime | None
+    trial_end: datetime | None
+    ended_at: datetime | None
+    items: tuple[SubscriptionItem, ...]
+
+
+class BillingState(Answer):
+    """What the team has. `plan`, `status` and `currentPeriodEnd` are the first subscription's, null without one."""
+
+    plan: str | None
+    status: SubscriptionState | None
+    current_period_end: datetime | None
+    subscriptions: tuple[Subscription, ...]
+    synced_at: Annotated[
+        datetime | None, Field(description="How old the copy is that this was read from.")
+    ]
+
+
+class Invoice(Answer):
+    """One invoice; `total` in minor units of `currency`."""
+
+    id: str
+    number: str | None
+    created_at: datetime
+    status: str
+    total: int
+    currency: str
+    pdf_url: str | None
+    hosted_url: str | None
+
+
+class Invoices(Answer):
+    """One page of invoices, newest first."""
+
+    invoices: tuple[Invoice, ...]
+    total: int
+    next_cursor: Annotated[
+        str | None,
+        Field(description="Give it as `cursor` for the next, older page; null on the last."),
+    ]
+
+
+class Health(Answer):
+    """The state of this process."""
+
+    status: Literal["ok"] = "ok"
+
+
+Data = TypeVar("Data", bound=Answer)
+
+
+class Success(BaseModel, Generic[Data]):
+    """A good answer."""
+
+    success: Literal[True]
+    data: Data
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, for programs and for people."""
+
+    code: Code
+    message: str
+
+
+class Failure(BaseModel):
+    """A failure."""
+
+    success: Literal[False]
+    error: ErrorDetail
+
+
+class PlainFailure(BaseModel):
+    """A failure in bare words."""
+
+    error: str
+
+
+def success(data: Answer, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return `{"success": true, "data": …}`."""
+    content = {"success": True, "data": data.model_dump(mode="json", by_alias=True)}
+    return JSONResponse(content, headers=headers)

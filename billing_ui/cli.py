@@ -1,0 +1,250 @@
+"""The `billing-ui` command: people, customers, the database and the sandbox, for whoever runs the dashboard."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
+
+import typer
+from babel import Locale
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
+
+from billing_ui import migrations
+from billing_ui.accounts import teams, users
+from billing_ui.accounts.errors import AccountError
+from billing_ui.billing.changes import describe
+from billing_ui.billing.customers import current_customer, link_customer
+from billing_ui.billing.services import Services
+from billing_ui.billing.sync import sync_customer
+from billing_ui.i18n import DEFAULT_LOCALE, Reader
+from billing_ui.models import Customer, Role
+from billing_ui.payments.types import NoCustomer, PaymentError
+from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
+from billing_ui.settings import Settings, get_settings
+
+Result = TypeVar("Result")
+
+_EXPECTED = (AccountError, PaymentError, SandboxUnavailable, migrations.UnknownRevision)
+
+app = typer.Typer(
+    name="billing-ui",
+    help="Run a billing dashboard: people, customers, database, sandbox.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+users_app = typer.Typer(help="People who can sign in.", no_args_is_help=True)
+customers_app = typer.Typer(help="The payment provider's customers.", no_args_is_help=True)
+db_app = typer.Typer(help="The database.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
+app.add_typer(customers_app, name="customers")
+app.add_typer(db_app, name="db")
+
+Email = Annotated[str, typer.Option("--email", help="E-mail address the person signs in with.")]
+TeamName = Annotated[str, typer.Option("--team", help="The team's name or id.")]
+PasswordStdin = Annotated[
+    bool,
+    typer.Option(
+        "--password-stdin", help="Read the password from the first line of standard input."
+    ),
+]
+
+
+@users_app.command("create")
+def create_user(
+    email: Email,
+    team: TeamName,
+    role: Annotated[Role, typer.Option(help="What the person is in the team.")],
+    name: Annotated[str, typer.Option(help="The person's name.")] = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Create a person who can sign in, as a member of a team; a team not there yet is created."""
+    password = _read_password(password_stdin)
+
+    async def create(services: Services) -> None:
+        enrolment = await teams.enrol(services.database, email, password, name, team, role)
+        made = enrolment.team
+        if enrolment.team_created:
+            typer.echo(f"Created the team {made.name} ({made.id}).")
+        typer.echo(f"Created {enrolment.user.email}, {role.replace('_', ' ')} of {made.name}.")
+
+    _run(create)
+
+
+@users_app.command("reset-password")
+def reset_password(email: Email, password_stdin: PasswordStdin = False) -> None:
+    """Give a person a new password and sign them out everywhere."""
+    password = _read_password(password_stdin)
+
+    async def reset(services: Services) -> None:
+        await users.reset_password(services.database, email, password)
+        typer.echo(f"Changed the password of {email} and ended every session.")
+
+    _run(reset)
+
+
+@customers_app.command("link")
+def link(
+    team: TeamName,
+    customer: Annotated[
+        str, typer.Option(help="The provider's id of the customer, such as cus_….")
+    ],
+) -> None:
+    """Make an existing customer of the payment provider a team's, after looking it up there."""
+
+    async def connect(services: Services) -> None:
+        found = await teams.find_team(services.database, team)
+        customer_id = await link_customer(services, found.id, customer)
+        typer.echo(f"Linked {customer} to {found.name} ({found.id}).")
+        await _sync(services, customer_id)
+
+    _run(connect, provider=True)
+
+
+@db_app.command("upgrade")
+def upgrade() -> None:
+    """Create the tables or bring them up to date; does nothing when they are."""
+    settings = _settings()
+    done = _guarded(migrations.upgrade(settings.database_url))
+    typer.echo("The database was upgraded." if done else "The database is up to date.")
+
+
+@app.command()
+def sync(
+    customer: Annotated[str, typer.Option(help="Which customer: the provider's id, or ours.")] = "",
+    team: Annotated[str, typer.Option(help="Which team's customer: the team's name or id.")] = "",
+) -> None:
+    """Fetch one customer's billing data from the payment provider again."""
+    if bool(customer) == bool(team):
+        raise typer.BadParameter("give either --customer or --team")
+
+    async def fetch(services: Services) -> None:
+        find = _customer_of_team(services, team) if team else _customer(services, customer)
+        await _sync(services, (await find).id)
+
+    _run(fetch, provider=True)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Run the sandbox by itself: a payment provider for development, with a hosted portal."""
+    command = [sys.executable, "-m", "billing_ui.sandbox"]
+    if port is not None:
+        command += ["--port", str(port)]
+    sys.stdout.flush()
+    # The sandbox takes this process's place, so that signals and the exit code are its own.
+    os.execv(sys.executable, command)  # noqa: S606 - our own module under our own interpreter
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+async def _sync(services: Services, customer_id: UUID) -> None:
+    result = await sync_customer(services, customer_id)
+    snapshot = result.snapshot
+    reader = Reader(Locale.parse(DEFAULT_LOCALE), services.settings.zone)
+    counts = (
+        reader.plural(len(snapshot.subscriptions), "subscription", "subscriptions"),
+        reader.plural(len(snapshot.payment_methods), "payment method", "payment methods"),
+        reader.plural(len(snapshot.invoices), "recent invoice", "recent invoices"),
+    )
+    typer.echo(f"Fetched {snapshot.customer.id}: {', '.join(counts)}.")
+    for change in result.changes:
+        typer.echo(f"- {describe(change, reader)}")
+
+
+async def _customer_of_team(services: Services, name_or_id: str) -> Customer:
+    team = await teams.find_team(services.database, name_or_id)
+    provider = services.settings.payment_provider.value
+    async with services.database.read() as session:
+        customer = await current_customer(session, team.id, provider)
+    if customer is None:
+        raise NoCustomer(f"{team.name} has no customer yet.")
+    return customer
+
+
+async def _customer(services: Services, either_id: str) -> Customer:
+    query = select(Customer)
+    try:
+        query = query.where(Customer.id == UUID(either_id))
+    except ValueError:
+        query = query.where(
+            Customer.provider == services.settings.payment_provider.value,
+            Customer.provider_customer_id == either_id,
+        )
+    async with services.database.read() as session:
+        customer = (await session.exec(query)).first()
+    if customer is None:
+        raise NoCustomer(
+            f"No customer {either_id} here. Link it to a team first: billing-ui customers link"
+        )
+    return customer
+
+
+def _read_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("without a terminal, give the password with --password-stdin")
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+def _settings() -> Settings:
+    try:
+        return get_settings()
+    except ValidationError as error:
+        # The error's own text would repeat the values, secrets among them.
+        for fault in error.errors(include_input=False, include_url=False, include_context=False):
+            name = ".".join(str(part) for part in fault["loc"]).upper()
+            typer.echo(
+                f"{name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}",
+                err=True,
+            )
+        raise typer.Exit(1) from None
+
+
+def _run(command: Callable[[Services], Awaitable[None]], *, provider: bool = False) -> None:
+    """Run `command` over a database that is up to date; `provider` says that it asks the payment provider."""
+    _guarded(_with_services(_settings(), command, provider=provider))
+
+
+async def _with_services(
+    settings: Settings, command: Callable[[Services], Awaitable[None]], *, provider: bool
+) -> None:
+    await migrations.upgrade(settings.database_url)
+    async with AsyncExitStack() as stack:
+        if provider and settings.sandbox and not settings.stripe_api_base:
+            url = await stack.enter_async_context(embedded_sandbox(settings))
+            settings = settings.model_copy(update={"stripe_api_base": url})
+        services = Services.open(settings)
+        stack.push_async_callback(services.close)
+        await command(services)
+
+
+def _guarded(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run `work`; an expected failure ends the program with its sentence and code 1."""
+    try:
+        return asyncio.run(work)
+    except _EXPECTED as error:
+        _fail(str(error))
+    except (SQLAlchemyError, OSError) as error:
+        # The driver's own words only: SQLAlchemy would add the statement and its values.
+        _fail(f"The database can't be used: {getattr(error, 'orig', None) or error}")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

