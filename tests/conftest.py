@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -108,9 +109,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running sandbox that the whole test run shares."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox") / "sandbox.db") as url:
+        yield url
+
+
+@contextmanager
+def running_sandbox(database: Path) -> Iterator[str]:
+    """Run a sandbox on a free port; yields its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    database = tmp_path_factory.mktemp("sandbox") / "sandbox.db"
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "billing_ui.sandbox", "--exit-with-stdin"),
