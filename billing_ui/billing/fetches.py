@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import case, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -63,7 +63,8 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
         .values(wanted=col(mirror.wanted) + 1)
         .returning(col(mirror.wanted))
     )
-    return (await session.execute(statement)).scalar_one()
+    wanted: int = (await session.execute(statement)).scalar_one()
+    return wanted
 
 
 async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -> Fetch | None:
@@ -119,19 +120,21 @@ async def accept_fetch(
         OutdatedFetch: a later fetch was already accepted.
     """
     reached = {} if partial else {"applied": fetch.wanted}
+    held = col(mirror.lease_owner) == fetch.owner
     statement = (
         update(mirror)
         .where(_key(mirror) == key, col(mirror.applied_fetch_no) < fetch.number)
-        .values(applied_fetch_no=fetch.number, **reached, **values)
-        .returning(col(mirror.lease_owner))
-    )
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        raise OutdatedFetch
-    if row.lease_owner == fetch.owner:
-        await session.execute(
-            update(mirror).where(_key(mirror) == key).values(lease_owner=None, lease_until=None)
+        .values(
+            applied_fetch_no=fetch.number,
+            lease_owner=case((held, None), else_=col(mirror.lease_owner)),
+            lease_until=case((held, None), else_=col(mirror.lease_until)),
+            **reached,
+            **values,
         )
+        .returning(col(mirror.applied_fetch_no))
+    )
+    if (await session.execute(statement)).one_or_none() is None:
+        raise OutdatedFetch
 
 
 async def abandon_fetch(

@@ -31,4 +31,5 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-JSON_DOCUMENT = JSON().with_variant(JSONB(), "postgresql")
+# None is SQL NULL: a missing document, not the document `null`.
+JSON_DOCUMENT = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")

@@ -1,0 +1,199 @@
+"""Our copy of what the provider sells, and the portal configuration made of it."""
+
+import asyncio
+from collections import defaultdict
+from typing import Final
+
+from sqlalchemy import delete
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.billing.fetches import (
+    FETCH_TIMEOUT_SECONDS,
+    Fetch,
+    OutdatedFetch,
+    abandon_fetch,
+    accept_fetch,
+    begin_fetch,
+    has_reached,
+    mark_out_of_date,
+)
+from billing_ui.billing.services import Services
+from billing_ui.billing.upsert import insert_if_absent, upsert
+from billing_ui.clock import utc_now
+from billing_ui.models import Catalog, PortalConfiguration, Price, Product
+from billing_ui.payments.driver import Driver
+from billing_ui.payments.types import (
+    CatalogPrice,
+    CatalogProduct,
+    CatalogSnapshot,
+    PortalConfigurationRef,
+    ProviderUnavailable,
+)
+
+_POLL_SECONDS: Final = 0.05
+_WAIT_SECONDS: Final = 40.0
+
+
+async def refresh_catalog(services: Services) -> None:
+    """Fetch the active provider's products and prices and make our tables say the same.
+
+    The portal configuration, if we have made one, is updated in place when it no longer fits. One
+    refresh runs at a time, in whatever process; a call waits for a running one and is content with it
+    if it began late enough.
+
+    Raises:
+        PaymentError: as `Driver.fetch_catalog`; what we have is kept.
+    """
+    await _refresh(services, make_configuration=False)
+
+
+async def portal_configuration_id(services: Services, *, unusable: str | None = None) -> str | None:
+    """Return the id of our portal configuration, making it when there is none yet.
+
+    None for a provider that has no such thing.
+
+    Args:
+        unusable: an id that the provider has just refused; it is looked for or made anew.
+
+    Raises:
+        ProductNotActive, NoActivePrices: one must be made, and there is nothing to offer in it.
+        PaymentError: as `Driver.fetch_catalog`.
+    """
+    provider = services.drivers.active.provider.value
+    async with services.database.read() as session:
+        known = await session.get(PortalConfiguration, provider)
+    if known is not None and known.id != unusable:
+        return known.id
+    if known is not None:
+        async with services.database.write() as session:
+            await session.execute(
+                delete(PortalConfiguration).where(
+                    col(PortalConfiguration.provider) == provider,
+                    col(PortalConfiguration.id) == unusable,
+                )
+            )
+    await _refresh(services, make_configuration=True)
+    async with services.database.read() as session:
+        made = await session.get(PortalConfiguration, provider)
+    return made.id if made else None
+
+
+async def load_catalog(services: Services) -> CatalogSnapshot | None:
+    """Return our copy of the active provider's catalogue, or None before it was first fetched."""
+    provider = services.drivers.active.provider.value
+    async with services.database.read() as session:
+        catalog = await session.get(Catalog, provider)
+        if catalog is None or catalog.fetched_at is None:
+            return None
+        products = (
+            await session.exec(
+                select(Product).where(Product.provider == provider).order_by(col(Product.position))
+            )
+        ).all()
+        prices: dict[str, list[CatalogPrice]] = defaultdict(list)
+        query = select(Price).where(Price.provider == provider).order_by(col(Price.position))
+        for price in (await session.exec(query)).all():
+            prices[price.product_id].append(_catalog_price(price))
+    return CatalogSnapshot(
+        provider=provider,
+        products=tuple(_catalog_product(product, prices[product.id]) for product in products),
+    )
+
+
+async def _refresh(services: Services, *, make_configuration: bool) -> None:
+    driver, database = services.drivers.active, services.database
+    provider = driver.provider.value
+    async with database.write() as session:
+        await insert_if_absent(
+            session,
+            Catalog,
+            {"provider": provider, "wanted": 0, "applied": 0, "fetch_no": 0, "applied_fetch_no": 0},
+        )
+        goal = await mark_out_of_date(session, Catalog, provider)
+    give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS
+    while True:
+        fetch = await begin_fetch(database, Catalog, provider, goal)
+        if fetch is not None and await _fetch_and_apply(
+            services, driver, fetch, make_configuration=make_configuration
+        ):
+            return
+        if await has_reached(database, Catalog, provider, goal):
+            return
+        if asyncio.get_running_loop().time() > give_up_at:
+            raise ProviderUnavailable
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _fetch_and_apply(
+    services: Services, driver: Driver, fetch: Fetch, *, make_configuration: bool
+) -> bool:
+    """Return whether the fetch counted; a later one may have come first."""
+    provider = driver.provider.value
+    try:
+        async with services.database.read() as session:
+            row = await session.get(PortalConfiguration, provider)
+        known = PortalConfigurationRef(id=row.id, hash=row.hash) if row else None
+        async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
+            catalog = await driver.fetch_catalog()
+            configuration = (
+                await driver.ensure_portal_configuration(catalog, known)
+                if known or make_configuration
+                else None
+            )
+        async with services.database.write() as session:
+            await accept_fetch(session, Catalog, provider, fetch, {"fetched_at": utc_now()})
+            await _write(session, catalog)
+            if configuration is not None:
+                await _write_configuration(session, provider, configuration)
+    except OutdatedFetch:
+        return False
+    except BaseException as error:
+        # Also when the task is cancelled: nobody should wait for a lease that no one uses.
+        await abandon_fetch(services.database, Catalog, provider, fetch, {})
+        if isinstance(error, TimeoutError):
+            raise ProviderUnavailable(f"{driver.display_name} didn't answer in time.") from None
+        raise
+    return True
+
+
+async def _write(session: AsyncSession, catalog: CatalogSnapshot) -> None:
+    provider = catalog.provider
+    products = [
+        {
+            "provider": provider,
+            "position": position,
+            "features": list(product.features),
+            **product.model_dump(exclude={"prices", "features"}),
+        }
+        for position, product in enumerate(catalog.products)
+    ]
+    prices = [
+        {"provider": provider, "position": position, **price.model_dump()}
+        for product in catalog.products
+        for position, price in enumerate(product.prices)
+    ]
+    await upsert(session, Product, products)
+    await upsert(session, Price, prices)
+    for model, rows in ((Price, prices), (Product, products)):
+        kept = [row["id"] for row in rows]
+        await session.execute(
+            delete(model).where(col(model.provider) == provider, col(model.id).not_in(kept))
+        )
+
+
+async def _write_configuration(
+    session: AsyncSession, provider: str, configuration: PortalConfigurationRef
+) -> None:
+    row = {"provider": provider, "updated_at": utc_now(), **configuration.model_dump()}
+    await upsert(session, PortalConfiguration, [row])
+
+
+def _catalog_price(price: Price) -> CatalogPrice:
+    return CatalogPrice.model_validate(price.model_dump(exclude={"provider", "position"}))
+
+
+def _catalog_product(product: Product, prices: list[CatalogPrice]) -> CatalogProduct:
+    return CatalogProduct.model_validate(
+        {**product.model_dump(exclude={"provider", "position"}), "prices": prices}
+    )

@@ -1,0 +1,181 @@
+"""Opening the provider's hosted portal for the team of whoever asks."""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlmodel import col, select
+
+from billing_ui.accounts.permissions import Action, require
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.catalog import portal_configuration_id
+from billing_ui.billing.customers import (
+    choose_customer,
+    live_subscriptions,
+    mark_customer_out_of_date,
+    payer_of,
+    usable_customer,
+)
+from billing_ui.billing.return_urls import allowed_return_url
+from billing_ui.billing.services import Services
+from billing_ui.billing.visits import record_visit, visit_return_url
+from billing_ui.models import Customer, PortalConfiguration, VisitKind
+from billing_ui.payments.driver import Driver
+from billing_ui.payments.types import (
+    ConfigurationUnusable,
+    CustomerDeleted,
+    FlowType,
+    InvalidRequest,
+    PortalFlow,
+    PortalSession,
+    StartPortalSessionInput,
+)
+from billing_ui.settings import Settings
+
+_SUBSCRIPTION_FLOWS: Final = frozenset({FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE})
+
+
+@dataclass(frozen=True)
+class OpenedPortal:
+    """A portal waiting for the person; `url` is a credential: never stored, never logged."""
+
+    url: str = field(repr=False)
+    visit_id: UUID
+    provider: str
+
+
+async def open_portal(
+    services: Services,
+    identity: Identity,
+    return_url: str | None = None,
+    *,
+    flow: PortalFlow | None = None,
+    configuration: str | None = None,
+    locale: str | None = None,
+) -> OpenedPortal:
+    """Open a portal session for the team's customer, and record the visit.
+
+    Whatever the caller names (return URL, subscription, configuration) is a wish and checked here.
+    A customer is never created by asking for a portal.
+
+    Args:
+        return_url: where the person goes after the return page; None for the billing page.
+        flow: where in the portal to begin. A flow about a subscription gets the team's live one when it
+            names none.
+        configuration: a portal configuration of the provider; ours or one the operator has listed.
+        locale: IETF language tag of the portal's pages.
+
+    Raises:
+        NoTeam, NotAllowed: who asks may not.
+        NoCustomer: the team has no customer yet.
+        ProviderMismatch: its customer belongs to another provider than the active one.
+        InvalidReturnUrl: the return URL is not on an allowed origin.
+        InvalidRequest: the flow, subscription or configuration cannot be had here.
+        CustomerDeleted: the provider has deleted the customer.
+        PaymentError: as `Driver.start_portal_session` and `portal_configuration_id`.
+    """
+    team_id = require(identity, Action.OPEN_PORTAL)
+    driver = services.drivers.active
+    known, ours = await _customer_and_configuration(services, team_id, driver.provider.value)
+    customer = usable_customer(known, driver.provider.value)
+    return_to = allowed_return_url(services.settings, return_url)
+    if configuration is not None:
+        _check_configuration(services.settings, configuration, ours)
+    if flow is not None:
+        flow = await _resolve_flow(services, driver, customer, flow)
+    visit_id = uuid4()
+    request = StartPortalSessionInput(
+        payer=payer_of(customer),
+        return_url=visit_return_url(services.settings, visit_id),
+        configuration=configuration or services.settings.stripe_portal_configuration or ours,
+        flow=flow,
+        locale=locale,
+    )
+    try:
+        portal = await _start_session(services, driver, request, ours)
+    except CustomerDeleted:
+        # The page should say so as well, and does after its next sync.
+        await mark_customer_out_of_date(services, customer.id)
+        raise
+    await record_visit(
+        services,
+        visit_id,
+        identity,
+        customer.id,
+        VisitKind.PORTAL,
+        return_url=return_to,
+        flow=flow.type if flow else None,
+    )
+    return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
+
+
+async def _customer_and_configuration(
+    services: Services, team_id: UUID, provider: str
+) -> tuple[Customer | None, str | None]:
+    """Return the team's customer and the id of our portal configuration, in one query: a person is waiting."""
+    query = (
+        select(Customer, PortalConfiguration.id)
+        .outerjoin(PortalConfiguration, col(PortalConfiguration.provider) == provider)
+        .where(Customer.team_id == team_id)
+    )
+    async with services.database.read() as session:
+        rows = (await session.exec(query)).all()
+    configuration = rows[0][1] if rows else None
+    return choose_customer([customer for customer, _ in rows], provider), configuration
+
+
+def _check_configuration(settings: Settings, configuration: str, ours: str | None) -> None:
+    listed = (settings.stripe_portal_configuration, *settings.stripe_portal_configurations)
+    if configuration not in (ours, *listed):
+        raise InvalidRequest("configuration: is not one of this site's portal configurations.")
+
+
+async def _resolve_flow(
+    services: Services, driver: Driver, customer: Customer, flow: PortalFlow
+) -> PortalFlow:
+    """Return the flow with the subscription it is about, checked to be the customer's."""
+    if flow.type not in driver.capabilities.flows:
+        raise InvalidRequest(f"flow: {driver.display_name}'s portal cannot open at {flow.type}.")
+    if flow.type not in _SUBSCRIPTION_FLOWS:
+        if flow.subscription_id is not None:
+            raise InvalidRequest(f"flow: {flow.type} is not about a subscription.")
+        return flow
+    async with services.database.read() as session:
+        live = await live_subscriptions(session, customer.id)
+    if flow.subscription_id is not None:
+        live = tuple(one for one in live if one.id == flow.subscription_id)
+        if not live:
+            raise InvalidRequest("flow: there is no such live subscription.")
+    if not live:
+        raise InvalidRequest("flow: there is no live subscription. Choose a plan first.")
+    chosen = live[0]
+    if flow.type is FlowType.SUBSCRIPTION_CANCEL:
+        # The provider refuses to cancel what is canceling already.
+        chosen = next((one for one in live if one.cancel_at is None), chosen)
+        if chosen.cancel_at is not None:
+            raise InvalidRequest("flow: your plan is already set to cancel.")
+    return flow.model_copy(update={"subscription_id": chosen.id})
+
+
+async def _start_session(
+    services: Services, driver: Driver, request: StartPortalSessionInput, ours: str | None
+) -> PortalSession:
+    if request.configuration is None:
+        request = await _with_our_configuration(services, request)
+        return await driver.start_portal_session(request)
+    try:
+        return await driver.start_portal_session(request)
+    except ConfigurationUnusable:
+        if request.configuration != ours:
+            raise
+        # Somebody has deactivated ours, or it belongs to another account: make it anew, once.
+        return await driver.start_portal_session(
+            await _with_our_configuration(services, request, unusable=ours)
+        )
+
+
+async def _with_our_configuration(
+    services: Services, request: StartPortalSessionInput, *, unusable: str | None = None
+) -> StartPortalSessionInput:
+    configuration = await portal_configuration_id(services, unusable=unusable)
+    return request.model_copy(update={"configuration": configuration})

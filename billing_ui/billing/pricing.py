@@ -1,0 +1,196 @@
+"""What the pricing page shows: the plans there are, and which of them the team has."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.accounts.permissions import Action, require
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.customers import current_customer, live_subscriptions
+from billing_ui.billing.services import Services
+from billing_ui.clock import utc_now
+from billing_ui.models import Catalog, Customer, Membership, Price, Product, SubscriptionItem
+
+CATALOG_MAX_AGE: Final = timedelta(hours=1)
+"""After this long the catalogue is looked at again, in case the provider's word of a change was lost."""
+
+
+@dataclass(frozen=True)
+class PricingPrice:
+    """One recurring price; `amounts` maps lower-case ISO currencies to minor units per unit."""
+
+    id: str
+    interval: str
+    interval_count: int
+    amounts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PricingProduct:
+    """One product that can be bought; `unit_label` (such as "seat") says that its quantity can be chosen."""
+
+    id: str
+    name: str
+    description: str | None
+    features: tuple[str, ...]
+    unit_label: str | None
+    prices: tuple[PricingPrice, ...]
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """The plans there are, and what the team has of them.
+
+    Attributes:
+        currencies: lower-case ISO codes to choose from. A customer pays in one currency for good: once it
+            has one, that is the only choice.
+        current_price_id, current_product_id: of the first item of the newest live subscription.
+        current_quantity: how many units that item has.
+        members: how many people the team has.
+        has_live_subscription: plans are then switched in the portal, never bought a second time.
+        can_checkout: whether the person may buy a plan here and now.
+        can_switch: whether the person may switch plans in the portal here and now.
+        out_of_date: whether the catalogue should be fetched again, in the background.
+    """
+
+    products: tuple[PricingProduct, ...]
+    currencies: tuple[str, ...]
+    current_price_id: str | None = None
+    current_product_id: str | None = None
+    current_quantity: int | None = None
+    members: int = 0
+    has_live_subscription: bool = False
+    can_checkout: bool = False
+    can_switch: bool = False
+    out_of_date: bool = False
+
+
+async def load_pricing(services: Services, identity: Identity | None) -> Pricing:
+    """Return what the pricing page shows to `identity`; to somebody without a session or team, the plans alone."""
+    driver = services.drivers.active
+    provider = driver.provider.value
+    async with services.database.read() as session:
+        products, default_currency = await _load_products(session, provider)
+        out_of_date = _is_out_of_date(await session.get(Catalog, provider))
+        currencies = _currencies(products, first=default_currency)
+        if identity is None or identity.team_id is None:
+            return Pricing(products, currencies, out_of_date=out_of_date)
+        team_id = require(identity, Action.VIEW_PLAN)
+        members = await _count_members(session, team_id)
+        customer = await current_customer(session, team_id, provider)
+        current, live = await _current_item(session, customer)
+    same_provider = customer is None or customer.provider == provider
+    deleted = customer is not None and customer.deleted_at is not None
+    if customer and same_provider and not deleted and customer.currency in currencies:
+        currencies = (customer.currency,)
+    return Pricing(
+        products=products,
+        currencies=currencies,
+        current_price_id=current.price_id if current else None,
+        current_product_id=current.product_id if current else None,
+        current_quantity=current.quantity if current else None,
+        members=members,
+        has_live_subscription=live,
+        can_checkout=(
+            driver.capabilities.checkout
+            and identity.may(Action.CHECKOUT)
+            and same_provider
+            and not live
+        ),
+        can_switch=identity.may(Action.OPEN_PORTAL) and same_provider and live,
+        out_of_date=out_of_date,
+    )
+
+
+async def _load_products(
+    session: AsyncSession, provider: str
+) -> tuple[tuple[PricingProduct, ...], str | None]:
+    """Return what can be bought, in the order it is shown, and the currency most prices are in."""
+    query = (
+        select(Product, Price)
+        .join(
+            Price,
+            (col(Price.provider) == col(Product.provider))
+            & (col(Price.product_id) == col(Product.id)),
+        )
+        .where(
+            Product.provider == provider,
+            col(Product.active).is_(True),
+            col(Price.active).is_(True),
+            col(Price.interval).is_not(None),
+        )
+        .order_by(col(Product.position), col(Price.position))
+    )
+    products: dict[str, Product] = {}
+    prices: dict[str, list[Price]] = defaultdict(list)
+    for product, price in (await session.exec(query)).all():
+        products[product.id] = product
+        prices[product.id].append(price)
+    found = [price.currency for of_one in prices.values() for price in of_one]
+    default_currency = max(found, key=found.count, default=None)
+    return tuple(_product(product, prices[product.id]) for product in products.values()), (
+        default_currency
+    )
+
+
+async def _current_item(
+    session: AsyncSession, customer: Customer | None
+) -> tuple[SubscriptionItem | None, bool]:
+    if customer is None:
+        return None, False
+    subscriptions = await live_subscriptions(session, customer.id)
+    if not subscriptions:
+        return None, False
+    query = (
+        select(SubscriptionItem)
+        .where(
+            SubscriptionItem.provider == customer.provider,
+            SubscriptionItem.subscription_id == subscriptions[0].id,
+        )
+        .order_by(col(SubscriptionItem.position))
+        .limit(1)
+    )
+    return (await session.exec(query)).first(), True
+
+
+async def _count_members(session: AsyncSession, team_id: UUID) -> int:
+    query = select(func.count()).where(col(Membership.team_id) == team_id)
+    return (await session.exec(query)).one()
+
+
+def _product(product: Product, prices: list[Price]) -> PricingProduct:
+    # Of several prices of one interval, the one the product names, else the first.
+    shown: dict[tuple[str | None, int], Price] = {}
+    for price in sorted(prices, key=lambda price: price.id != product.default_price_id):
+        shown.setdefault((price.interval, price.interval_count), price)
+    return PricingProduct(
+        id=product.id,
+        name=product.name,
+        description=product.description,
+        features=tuple(product.features),
+        unit_label=product.unit_label,
+        prices=tuple(
+            PricingPrice(price.id, price.interval, price.interval_count, dict(price.amounts))
+            for price in sorted(shown.values(), key=lambda price: price.position)
+            if price.interval is not None
+        ),
+    )
+
+
+def _currencies(products: tuple[PricingProduct, ...], *, first: str | None) -> tuple[str, ...]:
+    found = {
+        currency for product in products for price in product.prices for currency in price.amounts
+    }
+    return tuple(sorted(found, key=lambda currency: (currency != first, currency)))
+
+
+def _is_out_of_date(catalog: Catalog | None) -> bool:
+    if catalog is None or catalog.fetched_at is None:
+        return True
+    return catalog.wanted > catalog.applied or utc_now() - catalog.fetched_at > CATALOG_MAX_AGE

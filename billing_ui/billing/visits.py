@@ -1,0 +1,231 @@
+"""Trips to the provider's portal and checkout: recorded when they begin, settled when the person is back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy import insert, update
+from sqlmodel import col, select
+
+from billing_ui.accounts.permissions import Action
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.changes import Change, NextDate, load_changes
+from billing_ui.billing.comparison import next_date
+from billing_ui.billing.fetches import mark_out_of_date
+from billing_ui.billing.services import Services
+from billing_ui.billing.sync import sync_customer
+from billing_ui.clock import utc_now
+from billing_ui.models import Customer, CustomerSnapshot, PortalVisit, VisitKind
+from billing_ui.payments.types import FlowType, PaymentError, Snapshot
+from billing_ui.settings import Settings
+
+BILLING_PAGE: Final = "/settings/billing"
+_RETURN_PAGE: Final = "/settings/billing/return"
+_OPEN_FOR: Final = timedelta(hours=24)
+"""So long a return belongs to its visit; later, what changed has other causes as well."""
+_SHOWN_FOR: Final = timedelta(hours=24)
+"""So long what came of a visit is shown to someone who does not dismiss it."""
+
+
+@dataclass(frozen=True)
+class ReturnOutcome:
+    """What came of a return, and where to go on.
+
+    Attributes:
+        kind: `synced`, our tables are up to date; `failed`, the provider could not tell; `sign_in`,
+            nobody is signed in; `unknown`, this is no visit of whoever asks.
+        next_url: an allowed return URL or a page of ours.
+        changes: what changed; None when that is not known.
+        error: the sentence to show when `failed`.
+    """
+
+    kind: Literal["synced", "failed", "sign_in", "unknown"]
+    next_url: str
+    changes: tuple[Change, ...] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class VisitBanner:
+    """What came of somebody's last visit, until they dismiss it.
+
+    Attributes:
+        changes: what changed; None when the state before was unknown.
+        plan, upcoming: the plan as it is now, to be said when nothing changed.
+    """
+
+    visit_id: UUID
+    kind: VisitKind
+    returned_at: datetime
+    changes: tuple[Change, ...] | None
+    plan: str | None
+    upcoming: NextDate | None
+
+
+def visit_return_url(settings: Settings, visit_id: UUID) -> str:
+    """Return the absolute URL the provider sends the person back to."""
+    return f"{settings.base_url}{_RETURN_PAGE}?visit={visit_id}"
+
+
+async def record_visit(
+    services: Services,
+    visit_id: UUID,
+    identity: Identity,
+    customer_id: UUID,
+    kind: VisitKind,
+    *,
+    return_url: str | None,
+    flow: FlowType | None = None,
+) -> None:
+    """Commit that somebody goes to the provider, together with the state as we know it before."""
+    before = select(CustomerSnapshot.data).where(CustomerSnapshot.customer_id == customer_id)
+    async with services.database.write() as session:
+        await session.execute(
+            insert(PortalVisit).values(
+                id=visit_id,
+                customer_id=customer_id,
+                team_id=identity.team_id,
+                user_id=identity.user_id,
+                kind=kind.value,
+                flow=flow.value if flow else None,
+                return_url=return_url,
+                created_at=utc_now(),
+                # Copied inside the database: it may be long, and nobody reads it here.
+                before=before.scalar_subquery(),
+            )
+        )
+
+
+async def return_from_visit(
+    services: Services, visit_id: str, identity: Identity | None
+) -> ReturnOutcome:
+    """Bring the copy of a visit's customer up to date, and say what the visit changed.
+
+    The id comes from the address and grants nothing: whose visit it is not learns nothing from it, and
+    marks the customer out of date at most. Doing it again does no harm.
+    """
+    visit = await _find(services, visit_id)
+    if identity is None:
+        if visit is not None:
+            await _mark(services, visit, returned=False)
+        back = quote(f"{_RETURN_PAGE}?visit={quote(visit_id, safe='')}", safe="")
+        return ReturnOutcome("sign_in", f"/sign-in?next={back}")
+    if visit is None:
+        return ReturnOutcome("unknown", BILLING_PAGE)
+    if not _is_theirs(visit, identity):
+        await _mark(services, visit, returned=False)
+        return ReturnOutcome("unknown", BILLING_PAGE)
+    next_url = visit.return_url or BILLING_PAGE
+    goal = await _mark(services, visit, returned=utc_now() - visit.created_at < _OPEN_FOR)
+    try:
+        await sync_customer(services, visit.customer_id, after=goal)
+    except PaymentError as error:
+        return ReturnOutcome("failed", next_url, error=str(error))
+    settled = await _find(services, visit_id)
+    return ReturnOutcome("synced", next_url, _changes(settled) if settled else None)
+
+
+async def latest_outcome(services: Services, identity: Identity) -> VisitBanner | None:
+    """Return what came of the person's last visit in this team, or None: none lately, dismissed, or still unknown."""
+    if identity.team_id is None or not identity.may(Action.VIEW_INVOICES):
+        return None
+    query = (
+        select(PortalVisit, CustomerSnapshot.data)
+        .outerjoin(
+            CustomerSnapshot, col(CustomerSnapshot.customer_id) == col(PortalVisit.customer_id)
+        )
+        .where(
+            PortalVisit.user_id == identity.user_id,
+            PortalVisit.team_id == identity.team_id,
+            col(PortalVisit.returned_at) > utc_now() - _SHOWN_FOR,
+        )
+        .order_by(col(PortalVisit.returned_at).desc())
+        .limit(1)
+    )
+    async with services.database.read() as session:
+        row = (await session.exec(query)).first()
+    if row is None:
+        return None
+    visit, snapshot = row
+    if visit.returned_at is None or visit.synced_at is None or visit.dismissed_at is not None:
+        return None
+    plan, upcoming = _plan_now(snapshot)
+    return VisitBanner(
+        visit_id=visit.id,
+        kind=VisitKind(visit.kind),
+        returned_at=visit.returned_at,
+        changes=_changes(visit),
+        plan=plan,
+        upcoming=upcoming,
+    )
+
+
+async def dismiss_visit(services: Services, identity: Identity, visit_id: str) -> None:
+    """Show no longer what came of a visit; does nothing when it is not one of the person's."""
+    key = _as_uuid(visit_id)
+    if key is None:
+        return
+    async with services.database.write() as session:
+        await session.execute(
+            update(PortalVisit)
+            .where(
+                col(PortalVisit.id) == key,
+                col(PortalVisit.user_id) == identity.user_id,
+                col(PortalVisit.team_id) == identity.team_id,
+                col(PortalVisit.dismissed_at).is_(None),
+            )
+            .values(dismissed_at=utc_now())
+        )
+
+
+async def _find(services: Services, visit_id: str) -> PortalVisit | None:
+    key = _as_uuid(visit_id)
+    if key is None:
+        return None
+    async with services.database.read() as session:
+        return await session.get(PortalVisit, key)
+
+
+async def _mark(services: Services, visit: PortalVisit, *, returned: bool) -> int:
+    """Mark the customer out of date; a visit that `returned` waits for the sync that has seen this."""
+    async with services.database.write() as session:
+        goal = await mark_out_of_date(session, Customer, visit.customer_id)
+        if returned:
+            await session.execute(
+                update(PortalVisit)
+                .where(col(PortalVisit.id) == visit.id)
+                .values(returned_at=utc_now(), wanted=goal, synced_at=None)
+            )
+    return goal
+
+
+def _is_theirs(visit: PortalVisit, identity: Identity) -> bool:
+    return (
+        visit.team_id == identity.team_id
+        and visit.user_id in (None, identity.user_id)
+        and identity.may(Action.SYNC)
+        and identity.may(Action.VIEW_INVOICES)
+    )
+
+
+def _changes(visit: PortalVisit) -> tuple[Change, ...] | None:
+    return None if visit.changes is None else load_changes(visit.changes)
+
+
+def _plan_now(document: Mapping[str, Any] | None) -> tuple[str | None, NextDate | None]:
+    if document is None:
+        return None, None
+    live = [s for s in Snapshot.model_validate(document).subscriptions if s.state.live]
+    if len(live) != 1 or not live[0].items:
+        return None, None
+    return live[0].items[0].plan_name, next_date(live[0])
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
