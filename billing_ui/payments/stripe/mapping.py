@@ -179,6 +179,8 @@ def _item_of(
         price_id=price.id,
         product_id=id_of(price.product) or "",
         plan_name=_plan_name(price),
+        unit_label=_unit_label(price),
+        unit_label=_unit_label(price),
         # Metered items have no quantity.
         quantity=item.quantity if "quantity" in item else None,
         unit_amount=unit_amount(price, currency),
@@ -196,6 +198,15 @@ def _plan_name(price: stripe.Price) -> str:
     if not isinstance(product, str) and not _optional(product, "deleted"):
         return product.name
     return price.nickname or id_of(product) or price.id
+
+
+def _unit_label(price: stripe.Price) -> str | None:
+    return None if isinstance(price.product, str) else _optional_text(price.product, "unit_label")
+
+
+def _unit_label(price: stripe.Price) -> str | None:
+    label = _optional(price.product, "unit_label")
+    return label if isinstance(label, str) else None
 
 
 def unit_amount(price: stripe.Price, currency: str) -> int | None:
