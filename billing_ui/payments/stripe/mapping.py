@@ -180,7 +180,6 @@ def _item_of(
         product_id=id_of(price.product) or "",
         plan_name=_plan_name(price),
         unit_label=_unit_label(price),
-        unit_label=_unit_label(price),
         # Metered items have no quantity.
         quantity=item.quantity if "quantity" in item else None,
         unit_amount=unit_amount(price, currency),
@@ -202,11 +201,6 @@ def _plan_name(price: stripe.Price) -> str:
 
 def _unit_label(price: stripe.Price) -> str | None:
     return None if isinstance(price.product, str) else _optional_text(price.product, "unit_label")
-
-
-def _unit_label(price: stripe.Price) -> str | None:
-    label = _optional(price.product, "unit_label")
-    return label if isinstance(label, str) else None
 
 
 def unit_amount(price: stripe.Price, currency: str) -> int | None:
