@@ -21,7 +21,9 @@ class Element:
 
     def walk(self) -> list[Element]:
         """Return this element and all below it, in document order."""
-        below = [one for child in self.children if isinstance(child, Element) for one in child.walk()]
+        below = [
+            one for child in self.children if isinstance(child, Element) for one in child.walk()
+        ]
         return [self, *below]
 
     @property
@@ -48,7 +50,8 @@ class _Parser(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in _VOID:
-            assert self.at.tag == tag and self.at.parent, f"</{tag}> closes <{self.at.tag}>"
+            assert self.at.tag == tag, f"</{tag}> closes <{self.at.tag}>"
+            assert self.at.parent
             self.at = self.at.parent
 
     def handle_data(self, data: str) -> None:
@@ -100,11 +103,17 @@ class Page:
     def fields(self) -> dict[str, Element]:
         """The fields by the text of their labels."""
         found = {}
-        by_id = {one.attributes["id"]: one for one in self.document.walk() if "id" in one.attributes}
+        by_id = {
+            one.attributes["id"]: one for one in self.document.walk() if "id" in one.attributes
+        }
         for label in self.all("label"):
             inner = [one for one in label.walk() if one.tag in {"input", "textarea", "select"}]
             control = inner[0] if inner else by_id[label.attributes["for"]]
-            name = by_id[control.attributes["aria-labelledby"]] if "aria-labelledby" in control.attributes else label
+            name = (
+                by_id[control.attributes["aria-labelledby"]]
+                if "aria-labelledby" in control.attributes
+                else label
+            )
             found[name.text.removesuffix(" Optional")] = control
         return found
 
@@ -163,10 +172,11 @@ class Browser:
 
     def send(self, method: str, url: str, values: dict[str, str] | None) -> Page:
         """Send a form and follow redirects within the same origin."""
-        if method == "get":
-            response = self.client.get(url, params=values)
-        else:
-            response = self.client.post(url, data=values)
+        response = (
+            self.client.get(url, params=values)
+            if method == "get"
+            else self.client.post(url, data=values)
+        )
         while response.next_request:
             following = response.next_request
             if following.url.netloc != response.url.netloc:

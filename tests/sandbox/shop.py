@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import stripe
@@ -23,12 +27,13 @@ class Plan:
 class Shop:
     """Three plans, monthly and yearly, in dollars and euros; Team has seats."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, database: Path) -> None:
         self.origin = origin
+        self.database = database
         self.client = StripeClient(
             "sk_test_shop",
             base_addresses={"api": origin},
-            http_client=stripe.HTTPXClient(allow_sync_methods=True, timeout=10, trust_env=False),
+            http_client=stripe.UrllibClient(),
         )
         self.v1 = self.client.v1
         self.plans = {name: self._plan(name, amount) for name, amount in PRICES.items()}
@@ -50,7 +55,7 @@ class Shop:
             prices[interval] = price.id
         return Plan(product, prices["month"], prices["year"])
 
-    def configuration(self, **features: Any) -> str:
+    def configuration(self, *, continue_trial: bool = False, **features: Any) -> str:
         """Return a new configuration with everything enabled but what is said otherwise."""
         offered = [
             {
@@ -78,6 +83,7 @@ class Shop:
                 "default_allowed_updates": ["price", "quantity"],
                 "proration_behavior": "create_prorations",
                 "products": offered,
+                "trial_update_behavior": "continue_trial" if continue_trial else "end_trial",
             },
         }
         return self.v1.billing_portal.configurations.create(
@@ -110,7 +116,12 @@ class Shop:
         """Return the URL of a new portal session with everything enabled."""
         wanted = {"configuration": fields.pop("configuration", None) or self.configuration()}
         return self.v1.billing_portal.sessions.create(
-            {"customer": customer, "return_url": "https://app.example.com/billing", **wanted, **fields}
+            {
+                "customer": customer,
+                "return_url": "https://app.example.com/billing",
+                **wanted,
+                **fields,
+            }
         ).url
 
     def subscription(self, subscription: str) -> stripe.Subscription:
@@ -124,4 +135,29 @@ class Shop:
         method = settings.default_payment_method
         return method if method is None or isinstance(method, str) else method.id
 
+    def events(self, type_: str, customer: str) -> list[dict[str, Any]]:
+        """Return the objects told of in the newest events of a type about a customer."""
+        listed = self.v1.events.list({"type": type_, "limit": 100}).data
+        told = [event.data.object for event in listed]
+        return [one for one in told if one["customer"] == customer]
 
+    def newest(self, kind: str) -> str:
+        """Return the id of the object of a kind that was made last."""
+        sql = "SELECT id FROM object WHERE type = ? ORDER BY seq DESC LIMIT 1"
+        with closing(sqlite3.connect(self.database)) as connection:
+            found: str = connection.execute(sql, (kind,)).fetchone()[0]
+        return found
+
+    def let_time_pass(self, session: str, seconds: int) -> None:
+        """Make a session as old as if time had passed, in the server's own database."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            (body,) = connection.execute(
+                "SELECT body FROM object WHERE id = ?", (session,)
+            ).fetchone()
+            document = json.loads(body)
+            for moment in ("created", "expires_at", "_opened", "_due"):
+                if document.get(moment):
+                    document[moment] -= seconds
+            connection.execute(
+                "UPDATE object SET body = ? WHERE id = ?", (json.dumps(document), session)
+            )

@@ -29,10 +29,8 @@ from billing_ui.sandbox.stripe.hosted.invoice_pdf import draw_invoice, total_row
 from billing_ui.sandbox.stripe.hosted.pages import go, headers, show
 from billing_ui.sandbox.stripe.hosted.words import (
     INVOICE_STATUS,
-    SELLER,
     address_lines,
     invoice_name,
-    seller_name,
 )
 
 Json = dict[str, Any]
@@ -52,7 +50,7 @@ def _page(account: Account) -> Endpoint:
     async def page(request: Request) -> Response:
         invoice = _find(account, request)
         if invoice is None:
-            return _unknown()
+            return _unknown(account)
         said = "Thank you. The invoice is paid." if "paid" in request.query_params else ""
         return _show(account, request, invoice, Form(), said=said)
 
@@ -63,7 +61,7 @@ def _pay(account: Account) -> Endpoint:
     async def pay(request: Request) -> Response:
         invoice = _find(account, request)
         if invoice is None:
-            return _unknown()
+            return _unknown(account)
         try:
             form = await read_form(request, _secret(request, form_key(request)))
         except FormRefused:
@@ -90,7 +88,7 @@ def _pdf(account: Account) -> Endpoint:
     async def pdf(request: Request) -> Response:
         invoice = _find(account, request)
         if invoice is None:
-            return _unknown()
+            return _unknown(account)
         name = invoice_name(invoice)
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         disposition = (
@@ -140,7 +138,7 @@ def _show(
     page = show(
         "invoice.html",
         status=status,
-        seller=seller_name(invoice),
+        seller=account.name,
         name=invoice_name(invoice),
         said=said if invoice["status"] == "paid" else "",
         problem=problem,
@@ -195,11 +193,11 @@ def _secret(request: Request, key: str) -> str:
     return f"{key}:{request.url.path}"
 
 
-def _unknown() -> Response:
+def _unknown(account: Account) -> Response:
     return show(
         "message.html",
         status=404,
-        seller=SELLER,
+        seller=account.name,
         heading="There is no such invoice",
         text="Check that the link is complete.",
         link=None,

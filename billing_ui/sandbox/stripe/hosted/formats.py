@@ -16,8 +16,23 @@ from babel.numbers import format_currency, get_currency_precision
 # How many decimals an amount has on the wire (https://docs.stripe.com/currencies). Not the same
 # as how many are shown: Stripe counts ISK in hundredths, and nobody in Iceland writes them.
 _ZERO_DECIMAL = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA")
-    + ("PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF")
+    (
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "JPY",
+        "KMF",
+        "KRW",
+        "MGA",
+        "PYG",
+        "RWF",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    )
 )
 _THREE_DECIMAL = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 

@@ -96,6 +96,14 @@ def read_card(form: Form) -> dict[str, Any]:
     return {"number": number, "exp_month": month, "exp_year": year, "cvc": cvc}
 
 
+def check_email(form: Form) -> str:
+    """Return the form's e-mail address; note a problem when it is none."""
+    email = form.require("email", "Enter an e-mail address.")
+    if email and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", email):
+        form.problems["email"] = "Write the e-mail address like name@example.com."
+    return email
+
+
 def note_card_error(form: Form, error: StripeError) -> None:
     """Put the API's refusal of a card beside the field it is about.
 

@@ -24,7 +24,7 @@ from billing_ui.sandbox.stripe.hosted.words import (
     INVOICE_STATUS,
     address_lines,
     invoice_name,
-    seller_name,
+    is_proration,
 )
 
 _FONTS = Path(__file__).resolve().parents[2] / "fonts"
@@ -54,7 +54,7 @@ def draw_invoice(invoice: dict[str, Any], formats: Formats) -> bytes:
         topMargin=_MARGIN,
         bottomMargin=_MARGIN,
         title=f"Invoice {invoice_name(invoice)}",
-        author=seller_name(invoice),
+        author=invoice["account_name"],
         lang="en",
         invariant=1,
     )
@@ -66,13 +66,13 @@ def _story(invoice: dict[str, Any], formats: Formats) -> Iterable[Flowable]:
     status = INVOICE_STATUS[invoice["status"]].word
     money = _money_of(invoice, formats)
     yield _columns(
-        [_text(seller_name(invoice), "title")], [_text("Invoice", "title", right=True)], 0.65
+        [_text(invoice["account_name"], "title")], [_text("Invoice", "title", right=True)], 0.65
     )
     yield Spacer(0, 8 * mm)
     yield _facts(invoice, formats, status)
     yield Spacer(0, 8 * mm)
     yield _columns(
-        [_text("From", "label"), _text(seller_name(invoice), "bold")],
+        [_text("From", "label"), _text(invoice["account_name"], "bold")],
         [_text("Bill to", "label"), *_customer(invoice, formats)],
         0.5,
     )
@@ -116,10 +116,13 @@ def _customer(invoice: dict[str, Any], formats: Formats) -> list[Flowable]:
 def _lines(invoice: dict[str, Any], formats: Formats) -> Table:
     currency, money = invoice["currency"], _money_of(invoice, formats)
     head = ("Description", "Quantity", "Unit price", "Amount")
-    rows = [[_text(name, "label", right=index > 0) for index, name in enumerate(head)]]
+    rows: list[list[Any]] = [
+        [_text(name, "label", right=index > 0) for index, name in enumerate(head)]
+    ]
     for line in invoice["lines"]["data"]:
         period = f"{formats.date(line['period']['start'])} – {formats.date(line['period']['end'])}"
-        unit = (line["pricing"] or {}).get("unit_amount_decimal")
+        # A part of a period has no unit price that anybody agreed to.
+        unit = None if is_proration(line) else (line["pricing"] or {}).get("unit_amount_decimal")
         rows.append(
             [
                 [_text(line["description"] or "Item"), _text(period, "small")],
@@ -130,7 +133,10 @@ def _lines(invoice: dict[str, Any], formats: Formats) -> Table:
         )
     widths = [_WIDTH - 90 * mm, 20 * mm, 35 * mm, 35 * mm]
     # A LongTable breaks over pages and repeats its head there.
-    rules = [("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+    rules: list[Any] = [
+        ("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+    ]
     return LongTable(rows, colWidths=widths, repeatRows=1, style=[*rules, *_PADDING])
 
 
@@ -177,7 +183,7 @@ def _footer(canvas: Canvas, document: SimpleDocTemplate) -> None:
     canvas.restoreState()
 
 
-_PADDING = [
+_PADDING: list[Any] = [
     ("LEFTPADDING", (0, 0), (0, -1), 0),
     ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
     ("TOPPADDING", (0, 0), (-1, -1), 4),
@@ -212,7 +218,7 @@ def _table(rows: list[list[Any]], widths: list[float]) -> Table:
     return Table(rows, colWidths=widths, style=[("VALIGN", (0, 0), (-1, -1), "TOP"), *_TIGHT])
 
 
-_TIGHT = [
+_TIGHT: list[Any] = [
     *_PADDING[:2],
     ("TOPPADDING", (0, 0), (-1, -1), 1),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 1),

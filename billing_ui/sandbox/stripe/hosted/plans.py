@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from billing_ui.sandbox.core.store import equals
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.hosted.formats import counted, per_interval
+from billing_ui.sandbox.stripe.hosted.formats import per_interval
 from billing_ui.sandbox.stripe.hosted.forms import Form
 from billing_ui.sandbox.stripe.hosted.sessions import NotOffered, Visit
 from billing_ui.sandbox.stripe.hosted.words import (
@@ -18,6 +18,7 @@ from billing_ui.sandbox.stripe.hosted.words import (
     period_end,
     plan_name,
     price_amount,
+    quantity_words,
 )
 
 Json = dict[str, Any]
@@ -82,9 +83,7 @@ def confirm(visit: Visit, form: Form) -> Response:
     try:
         lines, total, explanation = _money(visit, subscription, option, quantity)
     except StripeError as error:
-        if error.type != "card_error":
-            raise
-        return _choices(visit, subscription, wish, problem=error.message, status=402)
+        return _choices(visit, subscription, wish, problem=_not_paid(visit, error), status=402)
     return visit.show(
         "portal/confirm.html",
         heading="Confirm your plan",
@@ -112,13 +111,20 @@ def update(visit: Visit, form: Form) -> Response:
     try:
         _change(visit, subscription, option, quantity)
     except StripeError as error:
-        if error.type != "card_error":
-            raise
-        return _choices(visit, subscription, form, problem=error.message, status=402)
+        return _choices(visit, subscription, form, problem=_not_paid(visit, error), status=402)
     done = "subscription_update"
     if visit.flow and visit.flow["type"] == "subscription_update_confirm":
         done = "subscription_update_confirm"
     return visit.completed(done, "plan-updated")
+
+
+def _not_paid(visit: Visit, error: StripeError) -> str:
+    """Return why a change that must be paid at once was not; everything else is raised again."""
+    if error.type == "card_error":
+        return error.message
+    if not visit.reader.payment_methods():
+        return "This change is paid at once. Add a payment method first."
+    raise error
 
 
 def _updatable(visit: Visit) -> Json:
@@ -213,16 +219,18 @@ def _change(visit: Visit, subscription: Json, option: Option, quantity: int) -> 
     """Change the subscription's only item."""
     feature = visit.feature("subscription_update")
     item = subscription["items"]["data"][0]
-    return visit.call(
-        "post",
-        f"/v1/subscriptions/{subscription['id']}",
-        {
-            "items": [{"id": item["id"], "price": option.price, "quantity": quantity}],
-            "proration_behavior": feature["proration_behavior"],
-            # A change that has to be paid at once and is not, is not made.
-            "payment_behavior": "error_if_incomplete",
-        },
-    )
+    params: Json = {
+        "items": [{"id": item["id"], "price": option.price, "quantity": quantity}],
+        "proration_behavior": feature["proration_behavior"],
+        # A change that has to be paid at once and is not, is not made.
+        "payment_behavior": "error_if_incomplete",
+    }
+    trial = subscription["status"] == "trialing"
+    if trial and feature["trial_update_behavior"] == "end_trial":
+        params["trial_end"] = "now"
+    if feature["billing_cycle_anchor"] == "now" and not trial:
+        params["billing_cycle_anchor"] = {"type": "now"}
+    return visit.call("post", f"/v1/subscriptions/{subscription['id']}", params)
 
 
 def _money(
@@ -285,8 +293,7 @@ def _plan_line(visit: Visit, option: Option, quantity: int, each: str) -> str:
     if quantity == 1:
         return option.name
     product = visit.reader.product(visit.reader.price(option.price)["product"])
-    unit = product.get("unit_label") or "unit"
-    return f"{option.name}, {counted(quantity, unit)} at {each}"
+    return f"{option.name}, {quantity_words(product, quantity, each)}"
 
 
 def _pending(visit: Visit, subscription: Json) -> list[Json]:

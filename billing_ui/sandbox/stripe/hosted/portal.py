@@ -145,9 +145,7 @@ def _home(visit: Visit, problem: str = "", status: int = 200) -> Response:
 def _plan(visit: Visit, subscription: Json, cards: list[Json]) -> Json:
     default = _default_card(visit, subscription)
     charged = next((card_words(card) for card in cards if card["id"] == default), "")
-    words = plan_words(
-        subscription, visit.reader.products_of(subscription), charged, visit.formats
-    )
+    words = plan_words(subscription, visit.reader.products_of(subscription), charged, visit.formats)
     return {
         "words": words,
         "can_update": not words.canceling and plans.can_update(visit, subscription),
@@ -201,15 +199,25 @@ def _cards(visit: Visit, cards: list[Json], subscriptions: list[Json]) -> list[J
 
 
 def _default_card(visit: Visit, subscription: Json | None = None) -> str | None:
-    own = subscription and subscription["default_payment_method"]
-    return own or visit.reader.customer()["invoice_settings"]["default_payment_method"]
+    """Return the id of the card that the customer, or this plan of theirs, is charged to."""
+    own: str | None = subscription["default_payment_method"] if subscription else None
+    usual: str | None = visit.reader.customer()["invoice_settings"]["default_payment_method"]
+    return own or usual
 
 
 def type_card(visit: Visit, form: Form) -> Response:
     """Ask for a card."""
     visit.feature("payment_method_update")
+    return _card_form(visit, form)
+
+
+def _card_form(visit: Visit, form: Form, status: int = 200) -> Response:
     return visit.show(
-        "portal/card.html", heading="Add payment method", problem="", form=without_cvc(form)
+        "portal/card.html",
+        status=status,
+        heading="Add payment method",
+        problem="",
+        form=without_cvc(form),
     )
 
 
@@ -219,20 +227,21 @@ def add_card(visit: Visit, form: Form) -> Response:
     card = read_card(form)
     if not form.problems:
         try:
-            added = visit.call("post", "/v1/payment_methods", {"type": "card", "card": card})
-            visit.call(
-                "post",
-                f"/v1/payment_methods/{added['id']}/attach",
-                {"customer": visit.reader.customer_id},
-            )
+            _add_card(visit, card)
         except StripeError as error:
             note_card_error(form, error)
     if form.problems:
-        page = type_card(visit, form)
-        page.status_code = 422
-        return page
-    _charge_from_now_on(visit, added["id"])
+        return _card_form(visit, form, status=422)
     return visit.completed("payment_method_update", "card-added")
+
+
+def _add_card(visit: Visit, card: Json) -> None:
+    """Store a card of the customer and charge it from now on; all of it or nothing."""
+    with visit.account.store.transaction():
+        added = visit.call("post", "/v1/payment_methods", {"type": "card", "card": card})
+        path = f"/v1/payment_methods/{added['id']}/attach"
+        visit.call("post", path, {"customer": visit.reader.customer_id})
+        _charge_from_now_on(visit, added["id"])
 
 
 def make_default(visit: Visit, form: Form) -> Response:

@@ -18,7 +18,6 @@ from billing_ui.sandbox.stripe.hosted.formats import Formats, choose_formats
 from billing_ui.sandbox.stripe.hosted.forms import Form, FormRefused, form_token, read_form
 from billing_ui.sandbox.stripe.hosted.pages import go, show
 from billing_ui.sandbox.stripe.hosted.reader import Reader
-from billing_ui.sandbox.stripe.hosted.words import SELLER
 
 VALID_SECONDS = 3600
 
@@ -98,7 +97,7 @@ class Visit:
             template,
             status=status,
             leads_to=[_completion_url(self.flow)],
-            seller=SELLER,
+            seller=self.account.name,
             return_url=self.return_url,
             base=self.url(),
             form_token=form_token(self.secret),
@@ -131,14 +130,14 @@ def opener(account: Account) -> Callable[[Request], Awaitable[Response]]:
     async def open_session(request: Request) -> Response:
         session = account.by_secret("billing_portal.session", request.path_params["secret"])
         if session is None:
-            return _gone()
+            return _gone(account)
         if _cookie_of(account, request, session) is not None:
             return go(f"/p/{session['id']}/start")
         # What only looks (a mail scanner's or a chat's preview asks by HEAD) must not use it up.
         if request.method == "HEAD":
             return Response()
         if "_opened" in session or account.now >= session["created"] + VALID_SECONDS:
-            return _gone()
+            return _gone(account)
         cookie = secrets.token_urlsafe(32)
         with account.store.transaction():
             account.store.put({**session, "_opened": account.now, "_cookie": _digest(cookie)})
@@ -163,7 +162,7 @@ def inside(account: Account, handler: Handler) -> Callable[[Request], Awaitable[
     async def endpoint(request: Request) -> Response:
         visit = _visit(account, request)
         if visit is None:
-            return _gone()
+            return _gone(account)
         try:
             form = await read_form(request, visit.secret) if request.method == "POST" else Form()
             return handler(visit, form)
@@ -238,11 +237,11 @@ def _completion_url(flow: Json | None) -> str | None:
     return redirect.get("return_url")
 
 
-def _gone() -> Response:
+def _gone(account: Account) -> Response:
     return show(
         "message.html",
         status=410,
-        seller=SELLER,
+        seller=account.name,
         heading="This link was used or has expired",
         text="A portal link works once and for one hour. Go back to where you came from "
         "and open the portal again.",

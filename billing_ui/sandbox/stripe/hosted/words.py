@@ -10,10 +10,6 @@ from billing_ui.sandbox.stripe.hosted.formats import Formats, counted, per_inter
 LIVE = frozenset({"active", "trialing", "past_due", "unpaid", "paused", "incomplete"})
 
 
-# Whose product is sold in this account.
-SELLER = "Acme Cloud"
-
-
 @dataclass(frozen=True)
 class Status:
     """A status badge: what it says, its colour and its icon."""
@@ -166,14 +162,22 @@ def address_lines(address: dict[str, Any] | None, formats: Formats) -> list[str]
     return [part for part in (address["line1"], address["line2"], town, country) if part]
 
 
-def seller_name(invoice: dict[str, Any]) -> str:
-    """Return who sends an invoice."""
-    return str(invoice["account_name"] or SELLER)
-
-
 def invoice_name(invoice: dict[str, Any]) -> str:
     """Return what an invoice is called: its number, or its id while it is a draft."""
     return str(invoice["number"] or invoice["id"])
+
+
+def is_proration(line: dict[str, Any]) -> bool:
+    """Tell whether an invoice line is for a part of a period, after a change within it."""
+    parent = line["parent"] or {}
+    details = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
+    return bool(details.get("proration"))
+
+
+def quantity_words(product: dict[str, Any], quantity: int, each: str) -> str:
+    """Return "24 seats at $20.00", or "24 × $20.00" where the product doesn't name its unit."""
+    unit = product.get("unit_label")
+    return f"{counted(quantity, unit)} at {each}" if unit else f"{quantity} × {each}"
 
 
 def _rhythm(
@@ -186,9 +190,9 @@ def _rhythm(
         amount = price_amount(item["price"], subscription["currency"])
         if amount is None or item.get("quantity", 1) == 1:
             continue
-        unit = products[item["price"]["product"]].get("unit_label") or "unit"
         each = formats.money(amount, subscription["currency"])
-        words.append(f"{counted(item['quantity'], unit)} at {each}")
+        product = products[item["price"]["product"]]
+        words.append(quantity_words(product, item["quantity"], each))
     return " · ".join(words)
 
 
