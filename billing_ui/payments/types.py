@@ -104,7 +104,7 @@ class PortalSession(Frozen):
 
 
 class StartCheckoutInput(Frozen):
-    """What a checkout session is made of; the customer must exist at the provider.
+    """What a checkout session is made of.
 
     Attributes:
         quantity: how many units to begin with.

@@ -129,8 +129,8 @@ def _is_loopback(host: str) -> bool:
 
 def open_client(secret_key: str, api_base: str) -> tuple[stripe.StripeClient, Transport]:
     """Return an SDK client for the API at `api_base`, and the transport to close when done."""
-    # At DEBUG the SDK logs whole answers, and with them portal URLs, which are credentials.
-    logging.getLogger("stripe").setLevel(logging.INFO)
+    # The SDK logs what Stripe says of a refused key, and at DEBUG whole answers, portal URLs included.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     transport = Transport(api_base)
     client = stripe.StripeClient(
         secret_key,
