@@ -108,7 +108,7 @@ async def _refresh(services: Services, *, make_configuration: bool) -> None:
         await insert_if_absent(
             session,
             Catalog,
-            {"provider": provider, "wanted": 0, "applied": 0, "fetch_no": 0, "applied_fetch_no": 0},
+            {"provider": provider, "wanted": 1, "applied": 0, "fetch_no": 0, "applied_fetch_no": 0},
         )
         goal = await mark_out_of_date(session, Catalog, provider)
     give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS

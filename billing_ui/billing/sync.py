@@ -10,15 +10,9 @@ from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.accounts.permissions import Action, require
-from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.changes import Change
 from billing_ui.billing.comparison import compare
-from billing_ui.billing.customers import (
-    current_customer,
-    mark_customer_out_of_date,
-    usable_customer,
-)
+from billing_ui.billing.customers import mark_customer_out_of_date
 from billing_ui.billing.fetches import (
     FETCH_TIMEOUT_SECONDS,
     Fetch,
@@ -95,30 +89,6 @@ async def sync_customer(
         if asyncio.get_running_loop().time() > give_up_at:
             raise ProviderUnavailable
         await asyncio.sleep(_POLL_SECONDS)
-
-
-async def refresh_team(services: Services, identity: Identity) -> None:
-    """Bring our copy of the team's customer up to date, as far as the person may ask for it.
-
-    Who may sync gets a fetch that begins now; anybody else one only if the copy is known to be out of
-    date. Nothing happens for a team without a customer.
-
-    Raises:
-        NoTeam, NotAllowed: who asks may not see the team's plan.
-        ProviderMismatch: its customer belongs to another provider than the active one.
-        PaymentError: as `sync_customer`.
-    """
-    team_id = require(identity, Action.VIEW_PLAN)
-    provider = services.settings.payment_provider.value
-    async with services.database.read() as session:
-        customer = await current_customer(session, team_id, provider)
-    if customer is None:
-        return
-    usable_customer(customer, provider)
-    if identity.may(Action.SYNC):
-        await sync_customer(services, customer.id)
-    elif customer.wanted > customer.applied:
-        await sync_customer(services, customer.id, after=customer.wanted)
 
 
 async def sync_once(services: Services, customer_id: UUID, goal: int) -> SyncResult | None:

@@ -47,7 +47,7 @@ class Catalog(SQLModel, table=True):
     """When a provider's catalogue was last copied, and the same counters that a customer has."""
 
     provider: str = Field(primary_key=True, max_length=20)
-    wanted: int = 0
+    wanted: int = 1
     applied: int = 0
     fetch_no: int = 0
     applied_fetch_no: int = 0

@@ -45,7 +45,7 @@ class Customer(SQLModel, table=True):
     create_params: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
     claimed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
-    wanted: int = 0
+    wanted: int = 1
     applied: int = 0
     fetch_no: int = 0
     applied_fetch_no: int = 0
