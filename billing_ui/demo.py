@@ -98,15 +98,14 @@ async def prepare_demo(services: Services, sandbox_url: str) -> None:
     log.info("demo_begins")
     await _seed_sandbox(sandbox_url)
     await refresh_catalog(services)
-    teams = {account.team_id: account for account in DEMO_ACCOUNTS.values()}
-    for account in teams.values():
+    for account in DEMO_ACCOUNTS.values():
         async with services.database.read() as session:
             known = await session.get(Team, account.team_id)
         if known is None:
             await create_team(services.database, account.team_name, team_id=account.team_id)
         if account.key in _HISTORIES:
-            customer = await link_customer(services, account.team_id, _customer_id(account))
-            await sync_customer(services, customer.id)
+            customer_id = await link_customer(services, account.team_id, _customer_id(account))
+            await sync_customer(services, customer_id)
     for account in DEMO_ACCOUNTS.values():
         user = await create_user(
             services.database, account.email, None, account.name, user_id=account.user_id

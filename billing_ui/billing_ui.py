@@ -1,0 +1,62 @@
+"""The roof: pages, API and what runs beside them are wired together here, and nothing else is."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import reflex as rx
+from filelock import AsyncFileLock
+from reflex.constants import Dirs
+from reflex.utils.prerequisites import get_web_dir
+from starlette.types import ASGIApp
+
+from billing_ui.api.app import create_api
+from billing_ui.api.frontend import clean_addresses
+from billing_ui.api.middleware import with_middleware
+from billing_ui.api.readiness import Readiness
+from billing_ui.billing.services import Services, install_services
+from billing_ui.components.theme import STYLESHEETS
+from billing_ui.demo import prepare_demo
+from billing_ui.migrations import upgrade
+from billing_ui.pages import add_pages
+from billing_ui.sandbox_process import embedded_sandbox
+from billing_ui.settings import load_settings
+from billing_ui.telemetry import configure_logging
+
+settings = load_settings()
+readiness = Readiness()
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[None]:
+    """Migrate the database, start the sandbox and fill the demo, before the first request is answered."""
+    configure_logging(settings)
+    async with AsyncExitStack() as stack:
+        services = Services.open(settings)
+        if settings.sandbox:
+            url = await stack.enter_async_context(embedded_sandbox(settings))
+            address = {"stripe_api_base": settings.stripe_api_base or url}
+            services = Services.open(settings.model_copy(update=address))
+        install_services(services)
+        stack.push_async_callback(services.close)
+        # Several workers start at once; one prepares while the others wait.
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
+        async with AsyncFileLock(settings.data_directory / "prepare.lock"):
+            await upgrade(settings.database_url)
+            readiness.migrated = True
+            if settings.sandbox:
+                await prepare_demo(services, url)
+            readiness.demo = True
+        yield
+
+
+def with_pages(app: ASGIApp) -> ASGIApp:
+    """Give the built pages their addresses; in development another server has them."""
+    return app if settings.development else clean_addresses(app, get_web_dir() / Dirs.STATIC)
+
+
+app = rx.App(
+    stylesheets=STYLESHEETS,
+    api_transformer=[with_pages, create_api(readiness), with_middleware],
+)
+app.register_lifespan_task(running)
+add_pages(app)
