@@ -11,9 +11,8 @@ from starlette.types import ASGIApp
 
 from billing_ui.api.app import create_api
 from billing_ui.api.frontend import clean_addresses
-from billing_ui.api.middleware import with_middleware
-from billing_ui.api.readiness import Readiness
-from billing_ui.billing.services import Services, install_services
+from billing_ui.api.health import Readiness
+from billing_ui.billing.services import Services, current_services, install_services
 from billing_ui.components.theme import STYLESHEETS
 from billing_ui.demo import prepare_demo
 from billing_ui.migrations import upgrade
@@ -29,23 +28,24 @@ readiness = Readiness()
 @asynccontextmanager
 async def running() -> AsyncIterator[None]:
     """Migrate the database, start the sandbox and fill the demo, before the first request is answered."""
-    configure_logging(settings)
+    configure_logging()
     async with AsyncExitStack() as stack:
-        services = Services.open(settings)
+        sandbox_url = ""
         if settings.sandbox:
-            url = await stack.enter_async_context(embedded_sandbox(settings))
-            address = {"stripe_api_base": settings.stripe_api_base or url}
-            services = Services.open(settings.model_copy(update=address))
-        install_services(services)
+            sandbox_url = await stack.enter_async_context(embedded_sandbox(settings))
+        readiness.sandbox = True
+        address = {"stripe_api_base": settings.stripe_api_base or sandbox_url}
+        services = Services.open(settings.model_copy(update=address))
         stack.push_async_callback(services.close)
+        install_services(services)
         # Several workers start at once; one prepares while the others wait.
         settings.data_directory.mkdir(parents=True, exist_ok=True)
         async with AsyncFileLock(settings.data_directory / "prepare.lock"):
             await upgrade(settings.database_url)
-            readiness.migrated = True
+            readiness.migrations = True
             if settings.sandbox:
-                await prepare_demo(services, url)
-            readiness.demo = True
+                await prepare_demo(services, sandbox_url)
+            readiness.demo_data = True
         yield
 
 
@@ -56,7 +56,7 @@ def with_pages(app: ASGIApp) -> ASGIApp:
 
 app = rx.App(
     stylesheets=STYLESHEETS,
-    api_transformer=[with_pages, create_api(readiness), with_middleware],
+    api_transformer=[with_pages, create_api(current_services, readiness)],
 )
 app.register_lifespan_task(running)
 add_pages(app)
