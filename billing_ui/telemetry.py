@@ -1,0 +1,116 @@
+"""Logs: one line an event, stamped with what is bound in structlog's context, and never a secret in it."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_HIDDEN: Final = "***"
+
+_SECRET_NAME: Final = re.compile(
+    r"(?i)authorization|cookie|password|secret|token|ticket|api_?key|portal_url|checkout_url|signature"
+)
+"""A value under such a name is hidden whole."""
+
+_SECRETS_IN_TEXT: Final = (
+    # Providers' keys and webhook secrets.
+    (re.compile(r"\b(?:sk|rk|whsec|ek)_[A-Za-z0-9_]+"), _HIDDEN),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {_HIDDEN}"),
+    (
+        re.compile(r"(?i)\b((?:set-)?cookie|authorization)(\"?\s*[:=]\s*\"?)[^\r\n\"]+"),
+        rf"\1\2{_HIDDEN}",
+    ),
+    (re.compile(r"(?i)\b((?:__Host-)?billing_session=)[^\s;,\"']+"), rf"\1{_HIDDEN}"),
+    (
+        re.compile(r"(?i)([?&;](?:ticket|token|session|code|state|key)=)[^&\s\"'#]+"),
+        rf"\1{_HIDDEN}",
+    ),
+    (re.compile(r"(/api/billing/departures/)[^\s?\"'#]+"), rf"\1{_HIDDEN}"),
+    # Hosted pages, of any provider: whoever has the address is let in.
+    (re.compile(r"(/p/session/)[^\s?\"'#]+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"(/c/pay/)[^\s?\"']+"), rf"\1{_HIDDEN}"),
+    (
+        re.compile(r"(//(?:[a-z0-9-]+\.)*(?:billing|checkout|buy)\.stripe\.com/)[^\s\"']+"),
+        rf"\1{_HIDDEN}",
+    ),
+    # A database or Redis URL with its password.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+@"), rf"\1{_HIDDEN}@"),
+)
+
+
+def redact(text: str) -> str:
+    """Return `text` without secrets: keys, tokens, cookies, passwords, tickets and hosted pages' addresses."""
+    for pattern, replacement in _SECRETS_IN_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def configure_logging(*, json: bool | None = None, level: int = logging.INFO) -> None:
+    """Send all logs of this process, ours and the libraries', through one chain to standard error.
+
+    Args:
+        json: JSON lines, or text for people; None chooses text for a terminal.
+        level: the lowest level that is written, as in `logging`.
+    """
+    as_json = not sys.stderr.isatty() if json is None else json
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # As text, so that what stands in a traceback is redacted as well.
+                structlog.processors.format_exc_info,
+                _redact_event,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # They log whole URLs and bodies at levels nobody reads in production.
+    for name in ("stripe", "httpx", "aiosqlite", "asyncio"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: _redact_value(name, value) for name, value in event.items()}
+
+
+def _redact_value(name: str, value: Any) -> Any:
+    if _SECRET_NAME.search(name):
+        return _HIDDEN
+    if isinstance(value, Mapping):
+        return {str(key): _redact_value(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redact_value("", inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))
