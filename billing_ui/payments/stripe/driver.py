@@ -172,8 +172,7 @@ class StripeDriver:
         return None
 
     async def _is_deleted(self, customer_id: str) -> bool:
-        customer = await self._client.v1.customers.retrieve_async(customer_id)
-        return mapping.customer_of(customer).deleted
+        return mapping.is_deleted(await self._client.v1.customers.retrieve_async(customer_id))
 
     async def iter_customers(self) -> AsyncIterator[SnapshotCustomer]:
         """Walk all customers, newest first."""
@@ -267,7 +266,7 @@ class StripeDriver:
                 invoices_call = group.create_task(self._invoices(customer_id))
                 prices_call = group.create_task(self._newest_prices())
             customer = customer_call.result()
-            if mapping.customer_of(customer).deleted:
+            if mapping.is_deleted(customer):
                 return Snapshot(provider=self.provider, customer=mapping.customer_of(customer))
             subscriptions = subscriptions_call.result()
             items = await self._all_items(subscriptions)

@@ -87,9 +87,14 @@ def state_of(subscription: stripe.Subscription) -> SubscriptionState:
     return SubscriptionState.PAUSED if subscription.pause_collection else state
 
 
+def is_deleted(customer: stripe.Customer) -> bool:
+    """Return whether what Stripe answers is the tombstone of a customer."""
+    return bool(_optional(customer, "deleted"))
+
+
 def customer_of(customer: stripe.Customer) -> SnapshotCustomer:
     """Return a customer; of a deleted one Stripe keeps nothing but the id."""
-    if _optional(customer, "deleted"):
+    if is_deleted(customer):
         return SnapshotCustomer(id=customer.id, deleted=True)
     tax_ids = customer.tax_ids if "tax_ids" in customer else None
     return SnapshotCustomer(
