@@ -25,5 +25,5 @@ config = rx.Config(
     telemetry_enabled=False,
     show_built_with_reflex=False,
     disable_plugins=[rx.plugins.SitemapPlugin],
-    plugins=[theme_plugin(), rx.plugins.TailwindV4Plugin()],
+    plugins=[theme_plugin()],
 )

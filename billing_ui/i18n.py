@@ -64,6 +64,18 @@ class Reader:
         """Return date and time in long form with the zone, for titles."""
         return format_datetime(moment, format="long", tzinfo=self.zone, locale=self.locale)
 
+    def short_date_and_time(self, moment: datetime) -> str:
+        """Return date and time in short form, such as "Jan 3, 2027, 2:32 PM"."""
+        return f"{self.short_date(moment)}, {self.time(moment)}"
+
+    def country(self, code: str) -> str:
+        """Return the country's name; `code` is an ISO 3166 code, which comes back when it is unknown."""
+        return str(self.locale.territories.get(code.upper(), code))
+
+    def ago(self, span: timedelta) -> str:
+        """Return how long ago something was, such as "2 hours ago"; English, as part of a sentence."""
+        return format_timedelta(-span, threshold=1, add_direction=True, locale=_ENGLISH)
+
     def duration(self, span: timedelta) -> str:
         """Return a span in its largest fitting unit, such as "2 hours" or "9 days"."""
         return format_timedelta(span, threshold=1, locale=self.locale)

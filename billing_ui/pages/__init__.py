@@ -1,0 +1,32 @@
+"""The pages: layout only, one file each, and the table of their addresses."""
+
+from typing import Final
+
+import reflex as rx
+
+from billing_ui.components.site import page_title
+from billing_ui.pages.billing import billing
+from billing_ui.pages.home import home
+from billing_ui.pages.pricing import pricing
+from billing_ui.pages.returning import returning
+from billing_ui.pages.sign_in import sign_in
+from billing_ui.states.addresses import BILLING, HOME, PRICING, RETURN, SIGN_IN
+from billing_ui.states.billing import BillingState
+from billing_ui.states.pricing import PricingState
+from billing_ui.states.returning import ReturnState
+from billing_ui.states.sign_in import HomeState, SignInState
+
+# Nothing here is of use to anyone but the people signed in.
+_META: Final = ({"name": "robots", "content": "noindex"},)
+
+
+def add_pages(app: rx.App) -> None:
+    """Give `app` every page, with its title and what it does when it opens."""
+    for component, route, name, on_load in (
+        (home, HOME, "Billing", HomeState.load),
+        (sign_in, SIGN_IN, "Sign in", SignInState.load),
+        (pricing, PRICING, "Plans", PricingState.load),
+        (billing, BILLING, "Billing", BillingState.load),
+        (returning, RETURN, "Updating billing", ReturnState.load),
+    ):
+        app.add_page(component, route=route, title=page_title(name), on_load=on_load, meta=_META)

@@ -1,0 +1,136 @@
+"""The frame around every page: skip link, sandbox strip, top bar with the account menu, settings navigation."""
+
+from typing import Any
+
+import reflex as rx
+from reflex.vars.function import FunctionStringVar
+
+from billing_ui.components.buttons import icon_button, page_link
+from billing_ui.components.icons import icon
+from billing_ui.components.site import app_name, logo, sandbox_strip
+from billing_ui.states.addresses import BILLING, HOME, PRICING, SIGN_IN, backend_url
+from billing_ui.states.viewer import ViewerState
+
+_SIGN_OUT_FORM = "sign-out"
+
+
+def page(*content: Any, here: str) -> rx.Component:
+    """Return a whole page with the top bar.
+
+    Args:
+        content: what stands below the bar, with the `main` element in it.
+        here: the page's address, marked in the navigation.
+    """
+    return rx.fragment(
+        rx.el.a("Skip to content", href="#main", class_name="skip"),
+        sandbox_strip(),
+        _top_bar(here),
+        *content,
+    )
+
+
+def bare_page(*content: Any) -> rx.Component:
+    """Return a whole page without the top bar, its content in the middle."""
+    return rx.fragment(sandbox_strip(), rx.el.main(*content, id="main", class_name="middle"))
+
+
+def settings_page(*content: Any, here: str) -> rx.Component:
+    """Return a page of the settings, with their navigation beside it."""
+    return page(
+        rx.el.div(
+            _settings_navigation(here),
+            rx.el.main(*content, id="main", class_name="stack"),
+            class_name="wrap shell",
+        ),
+        here=here,
+    )
+
+
+def _settings_navigation(here: str) -> rx.Component:
+    pages = ((BILLING, "Billing", "invoice"),)
+    return rx.el.nav(
+        rx.el.ul(
+            *(
+                rx.el.li(page_link(rx.fragment(icon(mark), label), to, **_current(to, here)))
+                for to, label, mark in pages
+            )
+        ),
+        class_name="side",
+        aria_label="Settings",
+    )
+
+
+def _top_bar(here: str) -> rx.Component:
+    return rx.el.header(
+        rx.el.div(
+            page_link(
+                rx.fragment(logo(), rx.el.span(app_name())),
+                HOME,
+                class_name="brand",
+                aria_label=f"{app_name()}, home",
+            ),
+            rx.cond(ViewerState.team_name != "", _team(), rx.fragment()),
+            rx.el.span(class_name="grow"),
+            page_link("Plans", PRICING, class_name="toplink", **_current(PRICING, here)),
+            _theme_button(),
+            rx.cond(
+                ViewerState.signed_in,
+                _account_menu(),
+                page_link("Sign in", SIGN_IN, class_name="toplink"),
+            ),
+            class_name="wrap",
+        ),
+        class_name="top",
+    )
+
+
+def _team() -> rx.Component:
+    return rx.fragment(
+        rx.el.span("/", class_name="slash", aria_hidden="true"),
+        rx.el.span(
+            rx.el.span(ViewerState.team_initials, class_name="avatar", aria_hidden="true"),
+            rx.el.span(rx.el.span("Team: ", class_name="sr"), ViewerState.team_name),
+            class_name="team",
+        ),
+    )
+
+
+def _theme_button() -> rx.Component:
+    return icon_button(
+        "theme", "Switch theme", on_click=rx.toggle_color_mode, class_name="hide-small"
+    )
+
+
+def _account_menu() -> rx.Component:
+    # Signing out answers with a cookie, which only a document's own request can carry; the menu
+    # takes its items out of the page while it closes, so the form stands beside it.
+    submit = FunctionStringVar.create(
+        f"(() => document.getElementById('{_SIGN_OUT_FORM}').requestSubmit())"
+    )
+    return rx.fragment(
+        rx.dropdown_menu.root(
+            rx.dropdown_menu.trigger(
+                rx.el.button(
+                    rx.el.span("Account: ", ViewerState.email, class_name="sr"),
+                    rx.el.span(ViewerState.initial, class_name="avatar round", aria_hidden="true"),
+                    icon("open"),
+                    type="button",
+                    class_name="account",
+                )
+            ),
+            rx.dropdown_menu.content(
+                rx.el.div(ViewerState.email, class_name="menu-head"),
+                rx.dropdown_menu.item("Switch theme", on_select=rx.toggle_color_mode),
+                rx.dropdown_menu.item("Sign out", on_select=submit),
+                align="end",
+                variant="soft",
+            ),
+        ),
+        rx.el.form(
+            id=_SIGN_OUT_FORM, action=backend_url("/auth/sign-out"), method="post", hidden=True
+        ),
+    )
+
+
+def _current(to: str, here: str) -> dict[str, str]:
+    return {"aria_current": "page"} if to == here else {}

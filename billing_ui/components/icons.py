@@ -1,0 +1,46 @@
+"""The icons: each name says what it means on these pages, not what it looks like."""
+
+from typing import Final
+
+import reflex as rx
+
+_SHAPES: Final = {
+    "active": "circle-check",
+    "back": "minus",
+    "calendar": "calendar",
+    "canceling": "calendar-x",
+    "card": "credit-card",
+    "check": "check",
+    "clock": "clock",
+    "close": "x",
+    "dash": "minus",
+    "details": "info",
+    "download": "download",
+    "ended": "circle-minus",
+    "eye": "eye",
+    "failed": "circle-x",
+    "invoice": "receipt-text",
+    "leave": "arrow-up-right",
+    "less": "minus",
+    "lock": "lock",
+    "more": "plus",
+    "offline": "cloud-off",
+    "open": "chevron-down",
+    "paused": "circle-pause",
+    "plan": "layers",
+    "refresh": "rotate-cw",
+    "sandbox": "flask-conical",
+    "sign_out": "log-out",
+    "theme": "moon",
+    "warning": "triangle-alert",
+}
+
+
+def icon(name: str, size: int = 16) -> rx.Component:
+    """Return a decorative icon, `size` pixels square; screen readers skip it."""
+    return rx.icon(_SHAPES[name], size=size, aria_hidden="true")
+
+
+def icon_for(name: rx.Var[str], among: tuple[str, ...], otherwise: str) -> rx.Component:
+    """Return the icon that `name` holds, out of `among`; every one of them travels with the page."""
+    return rx.match(name, *((each, icon(each)) for each in among), icon(otherwise))

@@ -1,0 +1,104 @@
+"""The invoices: a table of eight rows, and the buttons that turn its pages."""
+
+import reflex as rx
+
+from billing_ui.components.badge import status_badge
+from billing_ui.components.buttons import button
+from billing_ui.components.icons import icon
+from billing_ui.states.account_view import InvoiceView
+from billing_ui.states.billing import BillingState
+
+
+def invoice_table() -> rx.Component:
+    """Return the region "Invoices"."""
+    return rx.el.section(
+        rx.el.header(rx.el.h2("Invoices", id="invoices-heading")),
+        rx.cond(
+            BillingState.invoices.length() > 0,
+            rx.fragment(_table(), _pager()),
+            rx.el.div(
+                rx.el.p(
+                    "No invoices yet. The first one appears here after you choose a plan.",
+                    class_name="muted",
+                ),
+                class_name="nothing",
+            ),
+        ),
+        class_name="card flush",
+        aria_labelledby="invoices-heading",
+    )
+
+
+def _table() -> rx.Component:
+    heading = rx.el.th
+    return rx.el.div(
+        rx.el.table(
+            rx.el.caption("Invoices, newest first", class_name="sr"),
+            rx.el.thead(
+                rx.el.tr(
+                    heading("Date", scope="col"),
+                    heading("Number", scope="col", class_name="hide-small"),
+                    heading("Amount", scope="col", class_name="num"),
+                    heading("Status", scope="col"),
+                    heading(rx.el.span("Download", class_name="sr"), scope="col"),
+                )
+            ),
+            rx.el.tbody(rx.foreach(BillingState.invoices, _row)),
+            class_name="table",
+        ),
+        class_name="scroll",
+        role="group",
+        tab_index=0,
+        aria_labelledby="invoices-heading",
+    )
+
+
+def _row(invoice: rx.Var[InvoiceView]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(
+            invoice.date,
+            # On a phone the number stands under the date instead of in a column of its own.
+            rx.el.span(invoice.number, class_name="only-small small muted", aria_hidden="true"),
+            scope="row",
+        ),
+        rx.el.td(invoice.number, id=invoice.number_id, class_name="hide-small mono"),
+        rx.el.td(invoice.amount, class_name="num medium"),
+        rx.el.td(status_badge(invoice.badge)),
+        rx.el.td(
+            rx.cond(
+                invoice.pdf_url != "",
+                rx.el.a(
+                    icon("download"),
+                    rx.el.span("Download PDF"),
+                    href=invoice.pdf_url,
+                    rel="noreferrer",
+                    class_name="download",
+                    aria_describedby=invoice.number_id,
+                ),
+                rx.fragment(),
+            ),
+            class_name="num",
+        ),
+    )
+
+
+def _pager() -> rx.Component:
+    return rx.el.div(
+        rx.el.span(BillingState.invoice_range, role="status"),
+        rx.cond(
+            BillingState.has_newer | BillingState.has_older,
+            rx.el.nav(
+                _turn("Previous", BillingState.has_newer, BillingState.show_newer_invoices),
+                _turn("Next", BillingState.has_older, BillingState.show_older_invoices),
+                class_name="btns",
+                aria_label="Invoice pages",
+            ),
+            rx.fragment(),
+        ),
+        class_name="foot",
+    )
+
+
+def _turn(label: str, possible: rx.Var[bool], handler: rx.EventHandler) -> rx.Component:
+    # Never natively disabled: on the last page the focus would be lost with the button.
+    return button(label, aria_disabled=~possible, on_click=handler)

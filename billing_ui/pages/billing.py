@@ -1,0 +1,150 @@
+"""`/settings/billing`: the plan, how it is paid, and the invoices."""
+
+import reflex as rx
+
+from billing_ui.components.account_cards import details_card, payment_card
+from billing_ui.components.banner import banner
+from billing_ui.components.buttons import busy_button, button
+from billing_ui.components.departure import leave
+from billing_ui.components.frame import settings_page
+from billing_ui.components.freshness import freshness, refresh_failed
+from billing_ui.components.icons import icon
+from billing_ui.components.invoice_table import invoice_table
+from billing_ui.components.plan_card import plan_card
+from billing_ui.components.result import visit_result
+from billing_ui.components.site import support_link
+from billing_ui.components.skeleton import bone, bones, loading
+from billing_ui.states.addresses import BILLING
+from billing_ui.states.billing import HEADING, BillingState
+
+
+def billing() -> rx.Component:
+    """Return the page."""
+    return settings_page(
+        _head(),
+        rx.cond(
+            BillingState.broken,
+            _broken(),
+            rx.cond(
+                BillingState.loaded,
+                rx.cond(BillingState.in_team, _content(), _no_team()),
+                _skeleton(),
+            ),
+        ),
+        leave(BillingState.departure),
+        here=BILLING,
+    )
+
+
+def _head() -> rx.Component:
+    return rx.el.div(
+        rx.el.div(
+            rx.el.h1("Billing", id=HEADING, tab_index=-1),
+            rx.cond(
+                BillingState.team_name != "",
+                rx.el.p("Plan, payment and invoices for ", BillingState.team_name),
+                rx.el.p("Plan, payment and invoices"),
+            ),
+        ),
+        rx.cond(BillingState.loaded, freshness(), bone("140px", 14)),
+        class_name="head",
+    )
+
+
+def _content() -> rx.Component:
+    return rx.fragment(
+        _portal_failed(),
+        _mismatch(),
+        refresh_failed(),
+        visit_result(),
+        plan_card(),
+        rx.cond(
+            BillingState.shows_account,
+            rx.fragment(
+                rx.el.div(payment_card(), details_card(), class_name="two"), invoice_table()
+            ),
+            rx.fragment(),
+        ),
+    )
+
+
+def _portal_failed() -> rx.Component:
+    return rx.cond(
+        BillingState.problem != "",
+        banner(
+            "The billing portal didn't open.",
+            rx.el.p(BillingState.problem),
+            tone="red",
+            icon_name="warning",
+            role="alert",
+            # It stays while trying again, or the focus would go with it.
+            action=busy_button(
+                "Try again", busy=BillingState.opening != "", on_click=BillingState.try_again
+            ),
+        ),
+        rx.fragment(),
+    )
+
+
+def _mismatch() -> rx.Component:
+    return rx.cond(
+        BillingState.mismatch != "",
+        banner(
+            BillingState.mismatch,
+            tone="amber",
+            icon_name="warning",
+            role="status",
+            action=support_link("Contact support"),
+        ),
+        rx.fragment(),
+    )
+
+
+def _no_team() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(
+            rx.el.span(icon("plan", 20), class_name="ring"),
+            rx.el.h2("You are not in a team yet"),
+            rx.el.p("Plans and invoices belong to a team. Ask its owner to add you."),
+            class_name="empty",
+        ),
+        class_name="card",
+        aria_label="No team",
+    )
+
+
+def _broken() -> rx.Component:
+    return banner(
+        "Billing could not be loaded.",
+        rx.el.p("Nothing was changed. Try again in a moment."),
+        tone="red",
+        icon_name="warning",
+        role="alert",
+        action=button("Try again", on_click=BillingState.load),
+    )
+
+
+def _skeleton() -> rx.Component:
+    return rx.fragment(
+        loading("billing"),
+        bones(
+            rx.el.div(
+                bone("84px", 14),
+                rx.el.span(class_name="grow"),
+                bone("146px", 32),
+                bone("104px", 32),
+                class_name="row",
+            ),
+            bone("130px", 24),
+            bone("260px", 38),
+            bone("190px", 18),
+            bone("280px", 14),
+        ),
+        rx.el.div(
+            bones(bone("110px", 22), bone("80%", 14), bone("60%", 14)),
+            bones(bone("100px", 22), bone("80%", 14), bone("60%", 14)),
+            class_name="two",
+            aria_hidden="true",
+        ),
+        bones(bone("90px", 22), *(bone("100%", 32) for _ in range(8))),
+    )

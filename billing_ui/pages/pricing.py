@@ -1,0 +1,128 @@
+"""`/pricing`: the plans, for the team that is signed in or for anyone who passes by."""
+
+import reflex as rx
+
+from billing_ui.components.banner import banner
+from billing_ui.components.buttons import button
+from billing_ui.components.departure import leave
+from billing_ui.components.frame import page
+from billing_ui.components.icons import icon
+from billing_ui.components.plan_offers import offers, opening_failed, switches
+from billing_ui.components.skeleton import bone, bones, loading
+from billing_ui.states.addresses import PRICING
+from billing_ui.states.pricing import PricingState
+
+
+def pricing() -> rx.Component:
+    """Return the page."""
+    return page(
+        rx.el.main(
+            rx.el.div(
+                rx.el.h1("Plans"),
+                rx.cond(
+                    PricingState.loaded,
+                    rx.el.p(PricingState.introduction),
+                    rx.el.p("What each plan costs and holds"),
+                ),
+                rx.cond(PricingState.loaded, switches(), rx.fragment()),
+                class_name="plans-head",
+            ),
+            rx.cond(
+                PricingState.broken,
+                _broken(),
+                rx.cond(PricingState.loaded, _content(), _skeleton()),
+            ),
+            id="main",
+            class_name="wrap",
+        ),
+        leave(PricingState.departure),
+        here=PRICING,
+    )
+
+
+def _content() -> rx.Component:
+    return rx.fragment(
+        opening_failed(),
+        rx.cond(
+            PricingState.offers.length() > 0,
+            rx.fragment(offers(), _advice()),
+            _nothing(),
+        ),
+    )
+
+
+def _advice() -> rx.Component:
+    return rx.cond(
+        PricingState.advice != "",
+        rx.el.p(
+            icon("lock"),
+            rx.el.span(
+                PricingState.advice,
+                rx.cond(
+                    PricingState.contact != "",
+                    rx.fragment(
+                        " Ask ",
+                        rx.el.a(PricingState.contact, href=f"mailto:{PricingState.contact}"),
+                        ".",
+                    ),
+                    rx.fragment(),
+                ),
+            ),
+            class_name="after",
+        ),
+        rx.cond(
+            PricingState.switches,
+            rx.el.p(
+                icon("details"),
+                rx.el.span(
+                    "A switch takes effect at once. The difference is settled on your next invoice."
+                ),
+                class_name="after",
+            ),
+            rx.fragment(),
+        ),
+    )
+
+
+def _nothing() -> rx.Component:
+    return rx.el.section(
+        rx.el.div(
+            rx.el.span(icon("plan", 20), class_name="ring"),
+            rx.el.h2("No plans to choose from yet"),
+            rx.el.p(
+                rx.cond(
+                    PricingState.nothing != "",
+                    PricingState.nothing,
+                    "They appear here as soon as there are any.",
+                )
+            ),
+            class_name="empty",
+        ),
+        class_name="card",
+        aria_label="No plans",
+    )
+
+
+def _broken() -> rx.Component:
+    return banner(
+        "The plans could not be loaded.",
+        rx.el.p("Try again in a moment."),
+        tone="red",
+        icon_name="warning",
+        role="alert",
+        action=button("Try again", on_click=PricingState.load),
+    )
+
+
+def _skeleton() -> rx.Component:
+    card = (
+        bone("40%", 26),
+        bone("80%", 20),
+        bone("60%", 40),
+        bone("100%", 32),
+        *(bone("70%", 16) for _ in range(4)),
+    )
+    return rx.fragment(
+        loading("plans"),
+        rx.el.div(*(bones(*card) for _ in range(3)), class_name="plans", aria_hidden="true"),
+    )

@@ -1,0 +1,37 @@
+"""The addresses of the pages, and of the few backend routes a page leads to."""
+
+from typing import Final
+from urllib.parse import quote
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from billing_ui.settings import get_settings
+
+HOME: Final = "/"
+SIGN_IN: Final = "/sign-in"
+PRICING: Final = "/pricing"
+BILLING: Final = "/settings/billing"
+RETURN: Final = "/settings/billing/return"
+
+_OWN_PAGES: Final = frozenset({HOME, SIGN_IN, PRICING, BILLING, RETURN})
+
+
+def is_own_page(url: str) -> bool:
+    """Return whether the app's own router knows `url`, a path with or without a query."""
+    return url.partition("?")[0] in _OWN_PAGES
+
+
+def backend_url(path: str) -> str:
+    """Return the absolute address of a backend route: the pages' own origin except in development."""
+    return get_settings().browser_api_url + path
+
+
+def departure_url(ticket: str) -> str:
+    """Return the address that turns `ticket` into a redirect to the provider, for this session only."""
+    return backend_url(f"/api/billing/departures/{quote(ticket, safe='')}")
+
+
+def to_sign_in(back_to: str) -> EventSpec:
+    """Return the event that shows sign-in and comes back to `back_to` (a path with its query) after it."""
+    return rx.redirect(f"{SIGN_IN}?next={quote(back_to, safe='')}", replace=True)

@@ -1,0 +1,28 @@
+"""What a failure is called on a page: the one place where the screens put errors into words."""
+
+from typing import Final
+
+from billing_ui.accounts.errors import AccountError, NoTeam
+from billing_ui.billing.words import provider_name
+from billing_ui.payments.types import PaymentError, ProviderMismatch
+
+KNOWN_FAILURES: Final = (PaymentError, AccountError)
+"""The failures a person can act on; any other is a fault of ours and goes to the log."""
+
+OUR_FAULT: Final = "Something went wrong here. Nothing was changed. Try again in a moment."
+
+
+def in_words(error: PaymentError | AccountError) -> str:
+    """Return the sentence a person reads when an action fails with `error`."""
+    match error:
+        case ProviderMismatch():
+            theirs = provider_name(error.customer_provider)
+            ours = provider_name(error.active_provider)
+            return (
+                f"Your billing is still with {theirs}; this site now uses {ours}. "
+                "Contact support to move it."
+            )
+        case NoTeam():
+            return "You are not in a team yet."
+        case _:
+            return str(error)

@@ -1,0 +1,122 @@
+"""The current plan in words: what it costs, and what happens to it next."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from billing_ui.billing.summary import PlanItem, PlanSummary
+from billing_ui.billing.words import counted_units
+from billing_ui.i18n import Reader
+from billing_ui.payments.types import SubscriptionState
+from billing_ui.states.badges import Badge, plan_badge
+
+WHEN_ICONS: Final = ("calendar", "canceling", "ended", "paused", "warning")
+"""Every icon that can stand before what happens next."""
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """One subscription as the page shows it; every text is ready to read."""
+
+    name: str = ""
+    badge: Badge = field(default_factory=Badge)
+    price: str = ""
+    terms: str = ""
+    when: str = ""
+    when_icon: str = "calendar"
+    also: str = ""
+    lines: list[str] = field(default_factory=list)
+    features: list[str] = field(default_factory=list)
+
+
+def plan_view(plan: PlanSummary, reader: Reader) -> PlanView:
+    """Return `plan` in the reader's words."""
+    when, when_icon, also = _when(plan, reader)
+    price, terms = _price(plan, reader)
+    several = len(plan.items) > 1
+    return PlanView(
+        name=plan.name,
+        badge=plan_badge(plan.state, plan.status),
+        price=price,
+        terms=terms,
+        when=when,
+        when_icon=when_icon,
+        also=also,
+        lines=[_item_line(item, reader) for item in plan.items] if several else [],
+        features=list(plan.features),
+    )
+
+
+def per_interval(interval: str | None, count: int) -> str:
+    """Return how often a price is due, such as "per month" or "every 3 months"; "once" without an interval."""
+    if interval is None:
+        return "once"
+    return f"per {interval}" if count == 1 else f"every {count} {interval}s"
+
+
+def counted(quantity: int, unit_label: str, reader: Reader) -> str:
+    """Return a quantity and what it counts, such as "24 seats"."""
+    units = counted_units(unit_label)
+    many = units if units.isupper() else units[0].lower() + units[1:]
+    return reader.plural(quantity, unit_label, many)
+
+
+def _price(plan: PlanSummary, reader: Reader) -> tuple[str, str]:
+    if plan.state is SubscriptionState.ENDED:
+        return reader.money(0, plan.currency), "no further charges"
+    if plan.amount is None:
+        return "", "Billed by what you use"
+    amount = reader.money(plan.amount, plan.currency)
+    often = per_interval(plan.interval, plan.interval_count) if plan.interval else ""
+    if plan.state is SubscriptionState.TRIALING:
+        return reader.money(0, plan.currency), f"now · {amount} {often} after the trial".strip()
+    quantity = _quantity(plan.items[0], reader) if len(plan.items) == 1 else ""
+    return amount, " · ".join(part for part in (often, quantity) if part)
+
+
+def _quantity(item: PlanItem, reader: Reader) -> str:
+    if item.unit_amount is None or item.quantity is None:
+        return ""
+    each = reader.money(item.unit_amount, item.currency)
+    if item.unit_label:
+        return f"{counted(item.quantity, item.unit_label, reader)} at {each}"
+    return f"{reader.number(item.quantity)} × {each}" if item.quantity != 1 else ""
+
+
+def _item_line(item: PlanItem, reader: Reader) -> str:
+    quantity = item.quantity if item.quantity is not None else 1
+    name = item.name if quantity == 1 else f"{item.name} × {reader.number(quantity)}"
+    if item.unit_amount is None:
+        return f"{name}: billed by what you use"
+    amount = reader.money(item.unit_amount * quantity, item.currency)
+    return f"{name}: {amount} {per_interval(item.interval, item.interval_count)}"
+
+
+def _when(plan: PlanSummary, reader: Reader) -> tuple[str, str, str]:
+    """Return what happens next, its icon, and what else there is to know."""
+    renews = _on("Renews", plan.current_period_end, reader)
+    match plan.state:
+        case SubscriptionState.CANCELING:
+            return _on("Cancels", plan.cancel_at, reader), "canceling", ""
+        case SubscriptionState.TRIALING:
+            return _on("Trial ends", plan.trial_end, reader), "calendar", ""
+        case SubscriptionState.PAST_DUE:
+            return _overdue(plan.overdue_since, reader), "warning", renews
+        case SubscriptionState.UNPAID:
+            return _overdue(plan.overdue_since, reader), "warning", ""
+        case SubscriptionState.INCOMPLETE:
+            return "First payment not finished", "warning", ""
+        case SubscriptionState.PAUSED:
+            return _on("Resumes", plan.resumes_at, reader), "paused", ""
+        case SubscriptionState.ENDED:
+            return _on("Ended", plan.ended_at, reader), "ended", ""
+        case _:
+            return renews, "calendar", ""
+
+
+def _overdue(since: datetime | None, reader: Reader) -> str:
+    return f"Payment overdue since {reader.date(since)}" if since else "Payment overdue"
+
+
+def _on(verb: str, moment: datetime | None, reader: Reader) -> str:
+    return f"{verb} on {reader.date(moment)}" if moment else ""

@@ -1,0 +1,73 @@
+"""Coming back from the provider: fetch what changed there, then move on."""
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from billing_ui.billing.services import current_services
+from billing_ui.billing.visits import return_from_visit
+from billing_ui.states.addresses import BILLING, is_own_page
+from billing_ui.states.failures import OUR_FAULT
+from billing_ui.states.leaving import Departure, depart_for
+from billing_ui.states.session import hand_over, identity_of
+from billing_ui.states.viewer import greet
+
+
+class ReturnState(rx.State):
+    """One return. The visit's id stands in the address and grants nothing: anyone may open it."""
+
+    _owner: str = ""
+
+    provider: str = ""
+    failed: bool = False
+    working: bool = True
+    problem: str = ""
+    departure: Departure = Departure()
+
+    @rx.event
+    async def load(self) -> EventSpec:
+        """Show that we are working, and work in the background: no other tab waits for the provider."""
+        identity = await greet(self)
+        hand_over(self, identity)
+        self.provider = current_services().drivers.active.display_name
+        self.departure = Departure()
+        self.problem = ""
+        self.failed = False
+        self.working = False
+        return ReturnState.fetch
+
+    @rx.event(background=True)
+    async def fetch(self) -> EventSpec | None:
+        """Bring the visit's billing up to date, then replace this page with where the visit leads."""
+        services = current_services()
+        async with self:
+            identity = await identity_of(self)
+            hand_over(self, identity)
+            if self.working:
+                return None
+            self.working = True
+            visit_id = self.router.url.query_parameters.get("visit", "")
+        try:
+            outcome = await return_from_visit(services, visit_id, identity)
+        except Exception:
+            # Logged where all unexpected errors are; here only the page must not wait for ever.
+            await self._stay(OUR_FAULT)
+            raise
+        if outcome.kind == "failed":
+            await self._stay(outcome.error or OUR_FAULT)
+            return None
+        if is_own_page(outcome.next_url):
+            return rx.redirect(outcome.next_url, replace=True)
+        async with self:
+            self.departure = depart_for(outcome.next_url)
+        return None
+
+    @rx.event
+    def move_on(self) -> EventSpec:
+        """Go to the billing page without waiting; it says how old its data is."""
+        return rx.redirect(BILLING, replace=True)
+
+    async def _stay(self, problem: str) -> None:
+        async with self:
+            self.failed = True
+            self.working = False
+            self.problem = problem
