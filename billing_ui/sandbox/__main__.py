@@ -38,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m billing_ui.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=8420)
     parser.add_argument("--database", type=Path, default=Path("sandbox.db"))
+    parser.add_argument("--name", default="Acme Cloud", help="the seller on hosted pages")
     parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
@@ -50,20 +51,18 @@ def main() -> int:
     try:
         listener.bind((HOST, options.port))
     except OSError as error:
-        print(
-            f"The sandbox cannot listen on {HOST}:{options.port}: {error.strerror}.",
-            file=sys.stderr,
-        )
+        sys.stderr.write(f"The sandbox cannot listen on {HOST}:{options.port}: {error.strerror}.\n")
         return 1
     origin = f"http://{HOST}:{listener.getsockname()[1]}"
-    app = build_app(options.database, origin)
+    app = build_app(options.database, origin, options.name)
     server = uvicorn.Server(
         uvicorn.Config(app, http=DroppableProtocol, log_level="warning", access_log=False)
     )
     if options.exit_with_stdin:
         threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
     listener.listen(2048)
-    print(f"Sandbox listening on {origin}", flush=True)
+    sys.stdout.write(f"Sandbox listening on {origin}\n")
+    sys.stdout.flush()
     server.run(sockets=[listener])
     return 0
 

@@ -40,15 +40,16 @@ and the checkout. All data is made up, and no real money moves.</p>
 """
 
 
-def build_app(database: str | Path, origin: str) -> ASGIApp:
+def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> ASGIApp:
     """Return the sandbox.
 
     Args:
         database: The SQLite file; it is made when missing.
         origin: Its own address, such as `http://127.0.0.1:8420`.
+        name: Whose account it is: the seller on hosted pages and invoices.
     """
     store, faults = Store(database), Faults()
-    account = Account(store, origin)
+    account = Account(store, origin, name)
     api = StripeAPI(account, faults)
 
     async def welcome(request: Request) -> Response:
@@ -83,7 +84,7 @@ def build_app(database: str | Path, origin: str) -> ASGIApp:
 
 async def _let_time_pass(account: Account) -> None:
     while True:
-        while lifecycle.step(account, int(time.time())):
+        while lifecycle.step(account, int(time.time())):  # noqa: ASYNC110 - not an event
             await asyncio.sleep(0)
         await asyncio.sleep(TICK_SECONDS)
 

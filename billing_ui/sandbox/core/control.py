@@ -129,13 +129,15 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
         return JSONResponse({"happened": provider.advance(body.customer, body.to)})
 
     async def seed(request: Request) -> Response:
-        started, made = time.perf_counter(), {}
+        wish, started = await _body(request, Seed), time.perf_counter()
+        counts: Json = {}
         try:
-            for made in provider.seed(await _body(request, Seed)):
+            for so_far in provider.seed(wish):
+                counts = so_far
                 await asyncio.sleep(0)  # others are served between two chunks
         except Refusal as refusal:
             return JSONResponse(refusal.body, refusal.status)
-        return JSONResponse({**made, "seconds": round(time.perf_counter() - started, 3)})
+        return JSONResponse({**counts, "seconds": round(time.perf_counter() - started, 3)})
 
     async def add_fault(request: Request) -> Response:
         body = await _body(request, NewFault)

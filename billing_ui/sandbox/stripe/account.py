@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stripe import StripeObject
-
 from billing_ui.sandbox.core.ids import new_id, owner_of
 from billing_ui.sandbox.core.store import Condition, Store
 from billing_ui.sandbox.stripe import events
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.operations import INCLUDABLE, VIEWS, Operation, find
-from billing_ui.sandbox.stripe.shapes import Json, can_expand, complete
+from billing_ui.sandbox.stripe.shapes import Json, SDKClass, can_expand, complete
 from billing_ui.sandbox.stripe.validator import Params, encode, validate
 
 KINDS = {
@@ -34,11 +32,13 @@ class Account:
     Args:
         store: Where everything is kept.
         origin: The sandbox's own address, such as `http://127.0.0.1:8420`; hosted pages are there.
+        name: Whose account it is: the seller on hosted pages and invoices.
     """
 
-    def __init__(self, store: Store, origin: str) -> None:
+    def __init__(self, store: Store, origin: str, name: str = "Acme Cloud") -> None:
         self.store = store
         self.origin = origin
+        self.name = name
         self.request_id: str | None = None
         self.idempotency_key: str | None = None
         self._lock = threading.RLock()
@@ -151,9 +151,11 @@ class Account:
             )
         return wanted or new_id(prefix, length)
 
-    def create(self, cls: type[StripeObject], document: Json, event: str | None = None) -> Json:
+    def create(self, cls: SDKClass, document: Json, event: str | None = None) -> Json:
         """Store a new object, completed with every field its class declares, and tell of it."""
-        document = complete(cls, {"created": self.now, **document})
+        document = complete(cls, document)
+        if document.get("created") == 0:
+            document["created"] = self.now
         self.store.put(document)
         if event:
             self.tell(event, document)
@@ -265,7 +267,11 @@ class Account:
     def _expand_hash(self, shown: Json, tree: Json) -> Json:
         if not tree:
             return shown
-        expanded = {name: self._expand(shown.get(name), sub) for name, sub in tree.items()}
+        expanded = {
+            name: self._expand(shown[name], branch)
+            for name, branch in tree.items()
+            if name in shown
+        }
         return {**shown, **expanded}
 
     def _expand(self, value: Any, tree: Json) -> Any:

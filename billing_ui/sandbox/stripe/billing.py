@@ -133,16 +133,16 @@ def line(
     quantity: int | None,
     parent: Json | None,
     price: Json | None = None,
-    unit_amount: int | None = None,
+    unit_amount: str | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Json:
-    """Return an invoice line; `amount` and `unit_amount` are minor units."""
+    """Return an invoice line; `amount` and `unit_amount` (a decimal) are minor units."""
     pricing: Any = None
     if price is not None:
         pricing = {
             "price_details": {"price": price["id"], "product": price["product"]},
             "type": "price_details",
-            "unit_amount_decimal": str(unit_amount),
+            "unit_amount_decimal": unit_amount,
         }
     return {
         "id": id_,

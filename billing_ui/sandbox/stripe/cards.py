@@ -77,7 +77,7 @@ def read(card: Params, now_year: int, now_month: int) -> Params:
             "Your card's expiration month is invalid.", "invalid_expiry_month", param="exp_month"
         )
     digits = 4 if number.startswith(("34", "37")) else 3
-    if "cvc" in card and not re.fullmatch(r"\d{%d}" % digits, card["cvc"], re.ASCII):
+    if "cvc" in card and not re.fullmatch(rf"\d{{{digits}}}", card["cvc"], re.ASCII):
         raise StripeError.card("Your card's security code is invalid.", "invalid_cvc", param="cvc")
     return {"number": number, "exp_month": month, "exp_year": year}
 

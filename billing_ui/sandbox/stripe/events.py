@@ -1,6 +1,6 @@
 """Events: what Stripe would tell of every write."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import stripe
 
@@ -47,13 +47,9 @@ def differences(before: Json, after: Json) -> Json:
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
-        if _is_hash(old) and _is_hash(new):
+        if isinstance(old, dict) and isinstance(new, dict) and "object" not in new:
+            # An object inside an object, such as a list of items, is told whole.
             changed[name] = differences(old, new)
         else:
             changed[name] = old
     return changed
-
-
-def _is_hash(value: Any) -> bool:
-    # An object inside an object, such as a list of items, is told whole.
-    return isinstance(value, dict) and "object" not in value

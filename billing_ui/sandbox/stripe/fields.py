@@ -3,17 +3,21 @@
 from collections.abc import Collection
 from typing import Any
 
-from stripe import StripeObject
-
 from billing_ui.sandbox.core.store import Condition, within
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.shapes import Json, blank, fields, is_object, is_optional, members
+from billing_ui.sandbox.stripe.shapes import (
+    Json,
+    SDKClass,
+    blank,
+    fields,
+    is_object,
+    is_optional,
+    members,
+)
 from billing_ui.sandbox.stripe.validator import Params, wire_name
 
 
-def apply(
-    cls: type[StripeObject], document: Json, params: Params, *, handled: Collection[str] = ()
-) -> Json:
+def apply(cls: SDKClass, document: Json, params: Params, *, handled: Collection[str] = ()) -> Json:
     """Return `document` with the parameters that are fields of its class laid over it.
 
     An empty string empties a field, hashes are merged, metadata key by key.
@@ -31,7 +35,7 @@ def apply(
     return _merge(cls, document, sent, [])
 
 
-def _merge(cls: type[StripeObject], document: Json, params: Params, path: list[str]) -> Json:
+def _merge(cls: SDKClass, document: Json, params: Params, path: list[str]) -> Json:
     hints = fields(cls)
     merged = dict(document)
     for name, value in params.items():
@@ -80,6 +84,6 @@ def refuse(params: Params, *names: str) -> None:
     Raises:
         StripeError: One of them was sent.
     """
-    for name in names:
-        if params.get(name) not in (None, "", [], {}):
+    for name, value in params.items():
+        if name in names and value not in ("", [], {}):
             raise StripeError.unsupported(name)

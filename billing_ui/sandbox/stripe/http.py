@@ -101,10 +101,10 @@ class StripeAPI:
             answer = _json(error.status, error.body(request_id), request_id)
         except Exception:
             log.exception("%s %s failed", request.method, path)
-            error = StripeError(
+            failure = StripeError(
                 "The sandbox failed; its log says why.", status=500, type_="api_error"
             )
-            answer = _json(500, error.body(request_id), request_id)
+            answer = _json(failure.status, failure.body(request_id), request_id)
         answer.headers["Request-Id"] = request_id
         answer.headers["Stripe-Version"] = version
         if key is not None:

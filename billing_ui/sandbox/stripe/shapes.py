@@ -6,7 +6,6 @@ import importlib
 import inspect
 import sys
 import types
-import typing
 from functools import cache
 from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 
@@ -14,6 +13,9 @@ from stripe import ListObject, SearchResultObject, StripeObject
 from stripe._stripe_object import UntypedStripeObject
 
 Json = dict[str, Any]
+
+SDKClass = Any
+"""One of the classes the SDK has for Stripe's objects; typed loosely, for mypy cannot hash them."""
 
 
 @cache
@@ -53,13 +55,13 @@ def resolve(hint: Any, module_name: str) -> Any:
 
 
 @cache
-def fields(cls: type) -> dict[str, Any]:
+def fields(cls: SDKClass) -> dict[str, Any]:
     """Return the annotations of the fields of an SDK class, those of its parents included."""
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if not issubclass(base, StripeObject) or base is StripeObject:
             continue
-        for name, hint in base.__dict__.get("__annotations__", {}).items():
+        for name, hint in inspect.get_annotations(base).items():
             if not name.startswith("_") and name != "OBJECT_NAME":
                 found[name] = resolve(hint, base.__module__)
     return found
@@ -75,7 +77,7 @@ def is_optional(hint: Any) -> bool:
     return type(None) in members(hint)
 
 
-def is_object(hint: Any) -> typing.TypeGuard[type[StripeObject]]:
+def is_object(hint: Any) -> bool:
     """Whether this is one of the SDK's classes with declared fields."""
     return (
         isinstance(hint, type)
@@ -104,7 +106,7 @@ def _empty(hint: Any) -> Any:
     raise LookupError
 
 
-def blank(cls: type[StripeObject]) -> Json:
+def blank(cls: SDKClass) -> Json:
     """Return an object with every field Stripe would show, empty wherever it may be.
 
     Fields without a meaningful empty value (ids, names, currencies) are absent: whoever makes the
@@ -114,7 +116,7 @@ def blank(cls: type[StripeObject]) -> Json:
 
 
 @cache
-def _blank(cls: type[StripeObject]) -> Json:
+def _blank(cls: SDKClass) -> Json:
     document: Json = {}
     for name, hint in fields(cls).items():
         if name == "deleted":
@@ -129,7 +131,7 @@ def _blank(cls: type[StripeObject]) -> Json:
     return document
 
 
-def complete(cls: type[StripeObject], document: Json) -> Json:
+def complete(cls: SDKClass, document: Json) -> Json:
     """Return `document` with every declared field it lacks, at every depth."""
     filled = blank(cls)
     hints = fields(cls)
@@ -139,7 +141,7 @@ def complete(cls: type[StripeObject], document: Json) -> Json:
 
 
 def _complete_value(hint: Any, value: Any) -> Any:
-    if hint is None or not isinstance(value, dict | list) or not value:
+    if hint is None or not isinstance(value, dict | list):
         return value
     for member in members(hint):
         if isinstance(value, dict) and "object" not in value and is_object(member):

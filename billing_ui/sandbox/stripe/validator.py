@@ -205,7 +205,9 @@ def _rebuild_class(params_type: Any) -> Any:
         for name, hint in hints.items()
         if name not in RequestOptions.__annotations__
     }
-    made = TypedDict(params_type.__name__, rebuilt)  # type: ignore[operator]
+    # Called through Any: to a type checker a TypedDict is always written out.
+    make: Any = TypedDict
+    made = make(params_type.__name__, rebuilt)
     made.__pydantic_config__ = ConfigDict(extra="forbid")
     return made
 

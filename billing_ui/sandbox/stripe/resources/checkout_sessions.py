@@ -22,14 +22,43 @@ INCLUDABLE["checkout.session"] = {"line_items"}
 KIND = "checkout.session"
 OPEN_FOR = 24 * billing.HOUR
 
-UNSUPPORTED = ("after_expiration", "branding_settings", "consent_collection", "custom_fields")
-UNSUPPORTED += ("discounts", "invoice_creation", "name_collection", "optional_items")
-UNSUPPORTED += ("payment_method_configuration", "payment_method_data", "setup_intent_data")
-UNSUPPORTED += ("shipping_address_collection", "shipping_options", "return_url", "permissions")
+UNSUPPORTED = frozenset(
+    {
+        "after_expiration",
+        "branding_settings",
+        "consent_collection",
+        "custom_fields",
+        "discounts",
+        "invoice_creation",
+        "name_collection",
+        "optional_items",
+        "payment_method_configuration",
+        "payment_method_data",
+        "permissions",
+        "return_url",
+        "setup_intent_data",
+        "shipping_address_collection",
+        "shipping_options",
+    }
+)
 
-HANDLED = {"currency", "customer", "customer_update", "expires_at", "line_items", "mode"}
-HANDLED |= {"payment_intent_data", "subscription_data", "success_url", "cancel_url", "custom_text"}
-HANDLED |= {"automatic_tax", "ui_mode"}
+HANDLED = frozenset(
+    {
+        "automatic_tax",
+        "cancel_url",
+        "currency",
+        "custom_text",
+        "customer",
+        "customer_update",
+        "expires_at",
+        "line_items",
+        "mode",
+        "payment_intent_data",
+        "subscription_data",
+        "success_url",
+        "ui_mode",
+    }
+)
 
 
 @operation(SessionService.create)
@@ -373,8 +402,7 @@ def _inline_price(account: Account, data: Params, where: str) -> Json:
 
 
 def _line_item(item: Params, price: Json, currency: str, where: str, account: Account) -> Json:
-    unit = prices.amount_in(price, currency)
-    if unit is None:
+    if prices.cost(price, currency) is None:
         raise StripeError(
             f"The price {price['id']} has no amount in the currency `{currency}`.",
             param=f"{where}[price]",
@@ -390,8 +418,8 @@ def _line_item(item: Params, price: Json, currency: str, where: str, account: Ac
             "id": f"li_{random_text(24)}",
             "object": "item",
             "adjustable_quantity": item.get("adjustable_quantity"),
-            "amount_subtotal": unit * quantity,
-            "amount_total": unit * quantity,
+            "amount_subtotal": prices.cost(price, currency, quantity),
+            "amount_total": prices.cost(price, currency, quantity),
             "currency": currency,
             "description": account.get("product", price["product"])["name"],
             "metadata": item.get("metadata", {}),
@@ -405,7 +433,7 @@ def _currency(params: Params, customer: Json | None, chosen: list[Json]) -> str:
     if "currency" in params:
         return str(params["currency"]).lower()
     own = customer and customer["currency"]
-    if own and prices.amount_in(chosen[0], own) is not None:
+    if own and prices.cost(chosen[0], own) is not None:
         return str(own)
     return str(chosen[0]["currency"])
 

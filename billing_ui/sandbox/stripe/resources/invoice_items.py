@@ -11,9 +11,30 @@ from billing_ui.sandbox.stripe.resources import invoices, prices
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
-UNSUPPORTED = ("discounts", "quantity_decimal", "tax_behavior", "tax_code", "tax_rates")
-HANDLED = ("amount", "currency", "customer", "invoice", "period", "price_data", "pricing")
-HANDLED += ("quantity", "subscription", "unit_amount_decimal", "customer_account")
+UNSUPPORTED = frozenset(
+    {
+        "discounts",
+        "quantity_decimal",
+        "tax_behavior",
+        "tax_code",
+        "tax_rates",
+    }
+)
+HANDLED = frozenset(
+    {
+        "amount",
+        "currency",
+        "customer",
+        "customer_account",
+        "invoice",
+        "period",
+        "price_data",
+        "pricing",
+        "quantity",
+        "subscription",
+        "unit_amount_decimal",
+    }
+)
 
 
 @operation(InvoiceItemService.create)
@@ -113,8 +134,8 @@ def _amount(account: Account, params: Params, currency: str) -> tuple[int, int, 
                 "prices with `type=one_time`.",
                 param="pricing[price]",
             )
-        unit = prices.amount_in(price, currency)
-        if unit is None:
+        amount = prices.cost(price, currency, quantity)
+        if amount is None:
             raise StripeError(
                 f"The price {price_id} has no amount in the currency `{currency}`.",
                 param="pricing[price]",
@@ -123,9 +144,9 @@ def _amount(account: Account, params: Params, currency: str) -> tuple[int, int, 
         pricing = {
             "price_details": details,
             "type": "price_details",
-            "unit_amount_decimal": str(unit),
+            "unit_amount_decimal": prices.unit(price, currency),
         }
-        return unit * quantity, quantity, pricing
+        return amount, quantity, pricing
     if "unit_amount_decimal" in params:
         return round(float(params["unit_amount_decimal"]) * quantity), quantity, None
     if "amount" not in params:

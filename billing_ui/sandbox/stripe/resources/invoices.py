@@ -227,13 +227,13 @@ def draft(
     items = _pending(account, customer["id"], currency, subscription) if take_pending else []
     lines = [*(line_of(item) for item in items), *lines]
     for item in items:
-        account.save(item, {**item, "invoice": invoice_id}, "invoiceitem.updated")
+        account.save(item, {**item, "invoice": invoice_id})
     sends = bool(subscription) and subscription["collection_method"] == "send_invoice"  # type: ignore[index]
     document: Json = {
         "id": invoice_id,
         "object": "invoice",
         "account_country": "US",
-        "account_name": "Sandbox",
+        "account_name": account.name,
         "auto_advance": True,
         "billing_reason": reason,
         "collection_method": "send_invoice" if sends else "charge_automatically",

@@ -13,10 +13,32 @@ from billing_ui.sandbox.stripe.resources import payment_methods
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
-UNSUPPORTED = ("amount_details", "confirmation_token", "hooks", "mandate", "mandate_data")
-UNSUPPORTED += ("payment_details", "payment_method_data", "transfer_data", "on_behalf_of")
-HANDLED = ("confirm", "error_on_requires_action", "off_session", "payment_method", "return_url")
-HANDLED += ("radar_options", "use_stripe_sdk", "automatic_payment_methods", "currency")
+UNSUPPORTED = frozenset(
+    {
+        "amount_details",
+        "confirmation_token",
+        "hooks",
+        "mandate",
+        "mandate_data",
+        "on_behalf_of",
+        "payment_details",
+        "payment_method_data",
+        "transfer_data",
+    }
+)
+HANDLED = frozenset(
+    {
+        "automatic_payment_methods",
+        "confirm",
+        "currency",
+        "error_on_requires_action",
+        "off_session",
+        "payment_method",
+        "radar_options",
+        "return_url",
+        "use_stripe_sdk",
+    }
+)
 
 
 @operation(PaymentIntentService.create)

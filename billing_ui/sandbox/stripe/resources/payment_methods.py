@@ -13,8 +13,22 @@ from billing_ui.sandbox.stripe.operations import operation
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
-SHOWN = {"allow_redisplay", "billing_details", "card", "created", "customer", "customer_account"}
-SHOWN |= {"id", "livemode", "metadata", "object", "radar_options", "type"}
+SHOWN = frozenset(
+    {
+        "allow_redisplay",
+        "billing_details",
+        "card",
+        "created",
+        "customer",
+        "customer_account",
+        "id",
+        "livemode",
+        "metadata",
+        "object",
+        "radar_options",
+        "type",
+    }
+)
 
 
 @operation(PaymentMethodService.create)

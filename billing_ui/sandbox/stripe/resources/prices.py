@@ -1,7 +1,7 @@
 """Prices: what a product costs, once or per interval, in one or more currencies."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from stripe import Price, PriceService
 
@@ -97,10 +97,21 @@ def list_(account: Account, params: Params) -> Json:
     return account.page("price", params, conditions, url="/v1/prices")
 
 
-def amount_in(price: Json, currency: str) -> int | None:
-    """Return what one unit costs in a currency, in minor units; None when it has no such price."""
+def cost(price: Json, currency: str, quantity: int = 1) -> int | None:
+    """Return what a quantity costs in a currency, in minor units; None when it has no such price.
+
+    A price may be a fraction of a minor unit; only the whole is rounded.
+    """
     option = price["currency_options"].get(currency)
-    return option["unit_amount"] if option else None
+    if option is None:
+        return None
+    exact = Decimal(option["unit_amount_decimal"]) * quantity
+    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def unit(price: Json, currency: str) -> str:
+    """Return the exact decimal price of one unit, in minor units."""
+    return str(price["currency_options"][currency]["unit_amount_decimal"])
 
 
 def plan_of(price: Json) -> Json:
@@ -155,7 +166,7 @@ def _amounts(params: Params, prefix: str) -> Json:
             code="parameter_missing",
             param=f"{prefix}[unit_amount]" if prefix else "unit_amount",
         )
-    exact = Decimal(params.get("unit_amount_decimal", params.get("unit_amount", 0)))
+    exact = Decimal(str(params.get("unit_amount_decimal", params.get("unit_amount"))))
     if exact < 0:
         raise StripeError(
             "This value must be greater than or equal to 0.",

@@ -21,7 +21,7 @@ def create(account: Account, params: Params) -> Json:
             code="resource_already_exists",
             param="id",
         )
-    document = {
+    document: Json = {
         "id": params.get("id") or account.new_id("prod", 14),
         "active": True,
         "metadata": {},

@@ -11,7 +11,15 @@ from billing_ui.sandbox.stripe.resources import prices
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
-UNSUPPORTED = ("billing_thresholds", "current_trial", "discounts", "tax_rates", "clear_usage")
+UNSUPPORTED = frozenset(
+    {
+        "billing_thresholds",
+        "clear_usage",
+        "current_trial",
+        "discounts",
+        "tax_rates",
+    }
+)
 
 
 def recurring_price(account: Account, item: Params, where: str) -> Json:
@@ -62,7 +70,7 @@ def check_currency(price: Json, currency: str, param: str) -> None:
     Raises:
         StripeError: It has no amount in it.
     """
-    if prices.amount_in(price, currency) is None:
+    if prices.cost(price, currency) is None:
         offered = ", ".join(f"`{name}`" for name in price["currency_options"])
         raise StripeError(
             f"The price specified only supports {offered}. This doesn't match the expected "
@@ -163,7 +171,7 @@ def interval_of(account: Account, item: Json) -> tuple[str, int]:
 def total(account: Account, item: Json, currency: str) -> int:
     """Return what an item costs a period, in minor units."""
     price = account.get("price", item["price"])
-    return (prices.amount_in(price, currency) or 0) * int(item["quantity"])
+    return prices.cost(price, currency, item["quantity"]) or 0
 
 
 def lines(account: Account, subscription: Json, items: list[Json], trial: bool) -> list[Json]:
@@ -172,10 +180,9 @@ def lines(account: Account, subscription: Json, items: list[Json], trial: bool) 
     for item in items:
         price = account.get("price", item["price"])
         product = account.get("product", price["product"])
-        unit = prices.amount_in(price, subscription["currency"]) or 0
-        each = f"(at {billing.money(unit, subscription['currency'])} / "
-        each += f"{billing.per(price['recurring'])})"
-        name = f"{item['quantity']} × {product['name']} {each}"
+        currency, quantity = subscription["currency"], item["quantity"]
+        each = billing.money(prices.cost(price, currency) or 0, currency)
+        name = f"{quantity} × {product['name']} (at {each} / {billing.per(price['recurring'])})"
         parent = {
             "subscription_item_details": {
                 "proration": False,
@@ -187,14 +194,14 @@ def lines(account: Account, subscription: Json, items: list[Json], trial: bool) 
         made.append(
             billing.line(
                 id_=new_id("il"),
-                amount=0 if trial else unit * item["quantity"],
-                currency=subscription["currency"],
+                amount=0 if trial else total(account, item, currency),
+                currency=currency,
                 description=f"Trial period for {product['name']}" if trial else name,
                 period=(item["current_period_start"], item["current_period_end"]),
-                quantity=item["quantity"],
+                quantity=quantity,
                 parent=parent,
                 price=price,
-                unit_amount=0 if trial else unit,
+                unit_amount="0" if trial else prices.unit(price, currency),
                 metadata=subscription["metadata"],
             )
         )

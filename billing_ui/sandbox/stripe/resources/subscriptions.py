@@ -22,15 +22,43 @@ from billing_ui.sandbox.stripe.validator import Params
 LIVE = frozenset({"active", "incomplete", "past_due", "paused", "trialing", "unpaid"})
 """Statuses of subscriptions that have not ended."""
 
-UNSUPPORTED = ("add_invoice_items", "application_fee_percent", "backdate_start_date")
-UNSUPPORTED += ("billing_cycle_anchor_config", "billing_schedules", "billing_thresholds")
-UNSUPPORTED += ("default_source", "default_tax_rates", "discounts", "on_behalf_of")
-UNSUPPORTED += ("pending_invoice_item_interval", "transfer_data", "trial_from_plan")
+UNSUPPORTED = frozenset(
+    {
+        "add_invoice_items",
+        "application_fee_percent",
+        "backdate_start_date",
+        "billing_cycle_anchor_config",
+        "billing_schedules",
+        "billing_thresholds",
+        "default_source",
+        "default_tax_rates",
+        "discounts",
+        "on_behalf_of",
+        "pending_invoice_item_interval",
+        "transfer_data",
+        "trial_from_plan",
+    }
+)
 
-HANDLED = {"automatic_tax", "billing_cycle_anchor", "billing_mode", "cancel_at", "currency"}
-HANDLED |= {"cancel_at_period_end", "customer", "default_payment_method", "items", "off_session"}
-HANDLED |= {"payment_behavior", "proration_behavior", "proration_date", "trial_end"}
-HANDLED |= {"trial_period_days"}
+HANDLED = frozenset(
+    {
+        "automatic_tax",
+        "billing_cycle_anchor",
+        "billing_mode",
+        "cancel_at",
+        "cancel_at_period_end",
+        "currency",
+        "customer",
+        "default_payment_method",
+        "items",
+        "off_session",
+        "payment_behavior",
+        "proration_behavior",
+        "proration_date",
+        "trial_end",
+        "trial_period_days",
+    }
+)
 
 
 @operation(SubscriptionService.create)
@@ -390,11 +418,11 @@ def _with_cancellation(account: Account, subscription: Json, params: Params) -> 
         raise StripeError(
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end."
         )
-    start, end_ = billing.period_of(subscription)
+    _, period_end = billing.period_of(subscription)
     at_period_end = subscription["cancel_at_period_end"]
     if "cancel_at_period_end" in params:
         at_period_end = params["cancel_at_period_end"]
-        moment = end_ if at_period_end else None
+        moment = period_end if at_period_end else None
     elif "cancel_at" in params:
         at_period_end = False
         moment = _cancel_moment(account, subscription, params["cancel_at"])
@@ -414,7 +442,7 @@ def _with_cancellation(account: Account, subscription: Json, params: Params) -> 
 
 
 def _cancel_moment(account: Account, subscription: Json, wish: Any) -> int | None:
-    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    ends: list[int] = [item["current_period_end"] for item in subscription["items"]["data"]]
     if wish == "":
         return None
     if wish == "min_period_end":
@@ -498,7 +526,7 @@ def _currency(params: Params, customer: Json, chosen: list[Json]) -> str:
             f"subscription, coupon, or invoice item with currency {own}.",
             param="currency",
         )
-    if not wanted and own and prices.amount_in(chosen[0], own) is None:
+    if not wanted and own and prices.cost(chosen[0], own) is None:
         raise StripeError(
             "You cannot combine currencies on a single customer. This customer has had a "
             f"subscription, coupon, or invoice item with currency {own}.",
