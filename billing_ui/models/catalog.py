@@ -40,7 +40,6 @@ class Price(SQLModel, table=True):
     amounts: dict[str, int] = Field(sa_type=JSON_DOCUMENT)
     interval: str | None = Field(default=None, max_length=10)
     interval_count: int = 1
-    created_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Catalog(SQLModel, table=True):

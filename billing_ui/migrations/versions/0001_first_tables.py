@@ -151,7 +151,6 @@ def upgrade() -> None:
         ),
         sa.Column("interval", sa.String(length=10), nullable=True),
         sa.Column("interval_count", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["provider", "product_id"], ["product.provider", "product.id"], ondelete="CASCADE"
         ),
