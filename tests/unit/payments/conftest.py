@@ -9,6 +9,7 @@ from aiohttp import web
 from billing_ui.payments.stripe import StripeDriver
 from billing_ui.payments.stripe.client import open_client
 from tests.unit.payments.scripted import ScriptedServer
+from tests.unit.payments.shop import Shop
 
 KEY = "sk_test_51SecretOfTheTests"
 WEBHOOK_SECRETS = ("whsec_old_secret", "whsec_new_secret")
@@ -28,6 +29,12 @@ async def sdk(sandbox_url: str) -> AsyncIterator[stripe.StripeClient]:
     client, transport = open_client(KEY, sandbox_url)
     yield client
     await transport.close_async()
+
+
+@pytest.fixture
+def shop(sdk: stripe.StripeClient) -> Shop:
+    """Products, prices and buyers in the running sandbox."""
+    return Shop(sdk)
 
 
 @pytest.fixture

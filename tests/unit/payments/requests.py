@@ -1,9 +1,10 @@
-"""What tests ask a driver for."""
+"""What tests ask a driver for, and the settings it is made of."""
 
 from typing import Any
 from uuid import UUID, uuid4
 
 from billing_ui.payments.types import Payer, StartCheckoutInput, StartPortalSessionInput
+from billing_ui.settings import Settings
 
 RETURN_URL = "https://app.example.com/settings/billing/return?visit=1&x=%2F#top"
 
@@ -37,3 +38,8 @@ def checkout_request(customer_id: str, price_id: str, **fields: Any) -> StartChe
         cancel_url="https://app.example.com/pricing",
         **fields,
     )
+
+
+def make_settings(**values: Any) -> Settings:
+    """Return settings of exactly `values`, whatever `.env` says."""
+    return Settings(_env_file=None, **values)

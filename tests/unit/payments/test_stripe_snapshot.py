@@ -1,0 +1,197 @@
+"""One customer's whole billing state, as a really running provider tells it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import stripe
+from aiohttp import web
+
+from billing_ui.clock import utc_now
+from billing_ui.payments.stripe import StripeDriver
+from billing_ui.payments.types import NoCustomer, Snapshot, SubscriptionState
+from tests.unit.payments.scripted import ScriptedServer, error_answer
+from tests.unit.payments.shop import Shop
+
+
+async def test_a_customer_with_a_plan_is_fetched_whole(driver: StripeDriver, shop: Shop) -> None:
+    product = await shop.product("Team", unit_label="seat")
+    price = await shop.price(product, 2000)
+    customer = await shop.customer(driver)
+    bought = await shop.subscribe(customer, price)
+    snapshot = await driver.fetch_snapshot(customer)
+
+    assert snapshot.provider == "stripe"
+    assert not snapshot.partial
+    assert (snapshot.customer.id, snapshot.customer.deleted) == (customer, False)
+    assert snapshot.customer.team_id is not None
+    assert snapshot.customer.currency == "usd"
+
+    (subscription,) = snapshot.subscriptions
+    assert (subscription.id, subscription.state) == (bought.id, SubscriptionState.ACTIVE)
+    (item,) = subscription.items
+    assert (item.price_id, item.product_id) == (price, product)
+    assert (item.plan_name, item.unit_label, item.quantity) == ("Team", "seat", 1)
+    assert (item.unit_amount, item.currency) == (2000, "usd")
+    assert (item.interval, item.interval_count) == ("month", 1)
+    renewal = datetime.fromtimestamp(bought.items.data[0].current_period_end, UTC)
+    assert subscription.current_period_end == item.current_period_end == renewal
+    assert subscription.raw["id"] == bought.id
+
+    (method,) = snapshot.payment_methods
+    assert (method.type, method.brand, method.last4, method.is_default) == (
+        *("card", "visa", "4242"),
+        True,
+    )
+    (invoice,) = snapshot.invoices
+    assert (invoice.total, invoice.status, invoice.subscription_id) == (2000, "paid", bought.id)
+    assert invoice.number
+    assert invoice.pdf_url
+    assert invoice.raw["id"] == invoice.id
+
+
+async def test_a_snapshot_survives_the_way_through_json(driver: StripeDriver, shop: Shop) -> None:
+    customer = await shop.customer(driver)
+    await shop.subscribe(customer, await shop.price(await shop.product()))
+    snapshot = await driver.fetch_snapshot(customer)
+    assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
+
+
+async def test_a_customer_without_anything_is_an_empty_snapshot(
+    driver: StripeDriver, shop: Shop
+) -> None:
+    snapshot = await driver.fetch_snapshot(await shop.customer(driver, card=None))
+    assert (snapshot.subscriptions, snapshot.payment_methods, snapshot.invoices) == ((), (), ())
+
+
+async def test_several_subscriptions_with_several_items_are_all_there(
+    driver: StripeDriver, shop: Shop
+) -> None:
+    pro, team = await shop.product("Pro"), await shop.product("Team")
+    pro_price, team_price = await shop.price(pro), await shop.price(team, 2000)
+    customer = await shop.customer(driver)
+    first = await shop.subscribe(customer, pro_price, team_price)
+    second = await shop.subscribe(customer, team_price)
+    await shop.sdk.v1.subscriptions.cancel_async(second.id)
+    found = {one.id: one for one in (await driver.fetch_snapshot(customer)).subscriptions}
+    assert [item.plan_name for item in found[first.id].items] == ["Pro", "Team"]
+    assert found[first.id].state is SubscriptionState.ACTIVE
+    assert found[second.id].state is SubscriptionState.ENDED
+    assert found[second.id].ended_at is not None
+
+
+async def test_more_than_ten_items_are_all_there(driver: StripeDriver, shop: Shop) -> None:
+    prices = [await shop.price(await shop.product(f"Part {part}"), part) for part in range(1, 13)]
+    customer = await shop.customer(driver)
+    await shop.subscribe(customer, *prices)
+    (subscription,) = (await driver.fetch_snapshot(customer)).subscriptions
+    assert {item.price_id for item in subscription.items} == set(prices)
+
+
+async def test_a_price_older_than_the_newest_hundred_still_has_its_name_and_amount(
+    driver: StripeDriver, shop: Shop
+) -> None:
+    product = await shop.product("Legacy")
+    price = await shop.price(product, 900)
+    customer = await shop.customer(driver)
+    await shop.subscribe(customer, price)
+    for _ in range(100):
+        await shop.price(product, 1000)
+    ((item,),) = [one.items for one in (await driver.fetch_snapshot(customer)).subscriptions]
+    assert (item.plan_name, item.unit_amount) == ("Legacy", 900)
+
+
+async def test_an_amount_is_in_the_currency_of_the_subscription(
+    driver: StripeDriver, shop: Shop
+) -> None:
+    product = await shop.product()
+    price = await shop.price(product, currency_options={"eur": {"unit_amount": 13900}})
+    customer = await shop.customer(driver)
+    await shop.subscribe(customer, price, currency="eur")
+    (subscription,) = (await driver.fetch_snapshot(customer)).subscriptions
+    (item,) = subscription.items
+    assert (subscription.currency, item.currency, item.unit_amount) == ("eur", "eur", 13900)
+    assert item.plan_name == "Pro"
+
+
+async def test_canceling_trialing_and_pausing_are_told_apart(
+    driver: StripeDriver, shop: Shop
+) -> None:
+    price = await shop.price(await shop.product())
+    resumes = int((utc_now() + timedelta(days=40)).timestamp())
+    customer = await shop.customer(driver)
+    canceling, trialing, paused = [
+        await shop.subscribe(customer, price),
+        await shop.subscribe(customer, price, trial_period_days=14),
+        await shop.subscribe(customer, price),
+    ]
+    update = shop.sdk.v1.subscriptions.update_async
+    await update(canceling.id, {"cancel_at": "min_period_end"})
+    await update(paused.id, {"pause_collection": {"behavior": "void", "resumes_at": resumes}})
+    found = {one.id: one for one in (await driver.fetch_snapshot(customer)).subscriptions}
+    assert found[canceling.id].state is SubscriptionState.CANCELING
+    assert found[canceling.id].cancel_at == found[canceling.id].current_period_end
+    assert found[trialing.id].state is SubscriptionState.TRIALING
+    assert found[trialing.id].trial_end == found[trialing.id].current_period_end
+    assert found[paused.id].state is SubscriptionState.PAUSED
+    assert found[paused.id].resumes_at == datetime.fromtimestamp(resumes, UTC)
+
+
+async def test_only_the_newest_invoices_are_fetched_newest_first(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    customer = await shop.customer(driver)
+    for number in range(26):
+        await sdk.v1.invoice_items.create_async(
+            {"customer": customer, "currency": "usd", "amount": 100 + number}
+        )
+        await sdk.v1.invoices.create_async(
+            {"customer": customer, "pending_invoice_items_behavior": "include"}
+        )
+    invoices = (await driver.fetch_snapshot(customer)).invoices
+    assert [invoice.total for invoice in invoices] == [125 - place for place in range(24)]
+    assert {invoice.status for invoice in invoices} == {"draft"}
+
+
+async def test_a_deleted_customer_is_a_snapshot_that_says_so(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    customer = await shop.customer(driver)
+    await sdk.v1.customers.delete_async(customer)
+    snapshot = await driver.fetch_snapshot(customer)
+    assert (snapshot.customer.id, snapshot.customer.deleted) == (customer, True)
+    assert snapshot.subscriptions == ()
+
+
+async def test_an_unknown_customer_is_no_customer(driver: StripeDriver) -> None:
+    with pytest.raises(NoCustomer, match="Stripe has no customer cus_elsewhere under"):
+        await driver.fetch_snapshot("cus_elsewhere")
+
+
+async def test_one_call_failing_fails_the_snapshot_with_its_own_reason(
+    scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    scripted.answers = [error_answer(401, {"message": "Invalid API Key provided: sk_test_***x"})]
+    with pytest.raises(Exception, match="Set STRIPE_SECRET_KEY") as caught:
+        await scripted_driver.fetch_snapshot("cus_1")
+    assert not isinstance(caught.value, ExceptionGroup)
+
+
+async def test_everything_is_asked_for_at_once(
+    scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    all_here = asyncio.Barrier(5)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with asyncio.timeout(5):
+            # Opens only when the customer and all four lists are waiting.
+            await all_here.wait()
+        if request.path.startswith("/v1/customers/"):
+            return web.json_response({"id": "cus_1", "object": "customer", "deleted": True})
+        return web.json_response(
+            {"object": "list", "data": [], "has_more": False, "url": request.path}
+        )
+
+    scripted.answers = [answer]
+    assert (await scripted_driver.fetch_snapshot("cus_1")).customer.deleted
+    assert len(scripted.seen) == 5
