@@ -348,9 +348,8 @@ def test_the_history_lists_invoices_with_their_files(shop: Shop) -> None:
     shop.subscribe(customer, "Pro")
     page = enter(shop, customer)
     (invoice,) = shop.v1.invoices.list({"customer": customer}).data
-    assert "$149.00 Paid View PDF" in page.text
+    assert "$149.00 Paid PDF" in page.text
     assert page.link("PDF") == invoice.invoice_pdf
-    assert page.link("View") == invoice.hosted_invoice_url
 
 
 def test_an_overdue_plan_can_be_paid_with_a_new_card(shop: Shop) -> None:
@@ -359,6 +358,7 @@ def test_an_overdue_plan_can_be_paid_with_a_new_card(shop: Shop) -> None:
     shop.v1.subscriptions.update(subscription.id, {"trial_end": "now"})
     page = enter(shop, customer)
     assert "Payment of $149.00 failed." in page.role("alert")
+    assert page.link("Pay").startswith(f"{shop.origin}/i/")
     refused = page.press("Pay $149.00 now")
     assert refused.status == 402
     page = refused.press("Add payment method").press("Add payment method", GOOD_CARD)

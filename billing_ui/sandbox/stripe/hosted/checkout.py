@@ -141,7 +141,7 @@ def _show(
         heading=f"Subscribe to {plan}" if buys else f"Pay {account.name}",
         amount=formats.money(session["amount_total"], session["currency"]),
         rhythm=_rhythm(session, recurring, formats),
-        lines=[_line(one, formats) for one in session["line_items"]["data"]],
+        lines=_lines(session, formats),
         who=_known_email(account, session),
         verb="Subscribe" if buys else "Pay",
         action=request.url.path,
@@ -152,6 +152,16 @@ def _show(
     )
     keep_form_key(request, page, key)
     return page
+
+
+def _lines(session: Json, formats: Formats) -> list[Json]:
+    items = session["line_items"]["data"]
+    lines = [_line(one, formats) for one in items]
+    free = sum(one["amount_total"] for one in items) - session["amount_total"]
+    if free:
+        amount = formats.money(-free, session["currency"])
+        lines.append({"name": "Free trial", "detail": "", "amount": amount})
+    return lines
 
 
 def _line(item: Json, formats: Formats) -> Json:

@@ -31,6 +31,7 @@ from billing_ui.sandbox.stripe.hosted.words import (
     INVOICE_STATUS,
     address_lines,
     invoice_name,
+    period_words,
 )
 
 Json = dict[str, Any]
@@ -174,10 +175,9 @@ def _facts(invoice: Json, formats: Formats) -> list[tuple[str, str]]:
 
 
 def _line(line: Json, formats: Formats) -> Json:
-    period = line["period"]
     return {
         "description": line["description"] or "Item",
-        "period": f"{formats.date(period['start'])} – {formats.date(period['end'])}",
+        "period": period_words(line, formats),
         "quantity": line["quantity"] or "",
         "amount": formats.money(line["amount"], line["currency"]),
     }

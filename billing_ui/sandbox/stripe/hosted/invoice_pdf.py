@@ -25,6 +25,7 @@ from billing_ui.sandbox.stripe.hosted.words import (
     address_lines,
     invoice_name,
     is_proration,
+    period_words,
 )
 
 _FONTS = Path(__file__).resolve().parents[2] / "fonts"
@@ -120,12 +121,11 @@ def _lines(invoice: dict[str, Any], formats: Formats) -> Table:
         [_text(name, "label", right=index > 0) for index, name in enumerate(head)]
     ]
     for line in invoice["lines"]["data"]:
-        period = f"{formats.date(line['period']['start'])} – {formats.date(line['period']['end'])}"
         # A part of a period has no unit price that anybody agreed to.
         unit = None if is_proration(line) else (line["pricing"] or {}).get("unit_amount_decimal")
         rows.append(
             [
-                [_text(line["description"] or "Item"), _text(period, "small")],
+                [_text(line["description"] or "Item"), _text(period_words(line, formats), "small")],
                 _text(str(line["quantity"] or ""), right=True),
                 _text(formats.money(0, currency, decimal=unit) if unit else "", right=True),
                 _text(money(line["amount"]), right=True),

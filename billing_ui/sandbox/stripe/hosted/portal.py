@@ -161,6 +161,7 @@ def _invoice(visit: Visit, invoice: Json) -> Json:
         "date": visit.formats.date(invoice["created"]),
         "amount": visit.formats.money(invoice["total"], invoice["currency"]),
         "status": INVOICE_STATUS[invoice["status"]],
+        "payable": invoice["status"] == "open",
         "page": invoice["hosted_invoice_url"],
         "pdf": invoice["invoice_pdf"],
     }
@@ -185,6 +186,7 @@ def _cards(visit: Visit, cards: list[Json], subscriptions: list[Json]) -> list[J
         return None
     default = _default_card(visit)
     used = {default, *(one["default_payment_method"] for one in subscriptions)}
+    shown = sorted(cards, key=lambda card: card["id"] != default)
     return [
         {
             "id": card["id"],
@@ -194,7 +196,7 @@ def _cards(visit: Visit, cards: list[Json], subscriptions: list[Json]) -> list[J
             # What a running plan is charged to can be replaced, not just taken away.
             "removable": not subscriptions or card["id"] not in used,
         }
-        for card in cards
+        for card in shown
     ]
 
 

@@ -167,6 +167,12 @@ def invoice_name(invoice: dict[str, Any]) -> str:
     return str(invoice["number"] or invoice["id"])
 
 
+def period_words(line: dict[str, Any], formats: Formats) -> str:
+    """Return the time an invoice line is for, one date when it is a single day."""
+    days = dict.fromkeys(formats.date(line["period"][name]) for name in ("start", "end"))
+    return " – ".join(days)
+
+
 def is_proration(line: dict[str, Any]) -> bool:
     """Tell whether an invoice line is for a part of a period, after a change within it."""
     parent = line["parent"] or {}
