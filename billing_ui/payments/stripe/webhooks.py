@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import stripe
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from billing_ui.clock import from_unix
 from billing_ui.payments.types import InvalidRequest, InvalidSignature, ProviderEvent
 
 TOLERANCE_SECONDS = 300
@@ -15,6 +15,23 @@ TOLERANCE_SECONDS = 300
 
 _CATALOG_EVENTS = ("product.", "price.")
 _SESSIONS = ("billing_portal.session", "checkout.session")
+
+
+class _Data(BaseModel):
+    object: dict[str, Any] | None = None
+    previous_attributes: dict[str, Any] | None = None
+
+
+class _Event(BaseModel):
+    """What every version of Stripe's events has; `created` is Unix time, in thin events ISO 8601.
+
+    A webhook has the version its endpoint was registered with, so nothing else is relied on.
+    """
+
+    id: str
+    type: str
+    created: AwareDatetime
+    data: _Data | None = None
 
 
 def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:
@@ -37,7 +54,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes) -> P
         raise InvalidSignature()
     try:
         return event_of(json.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (json.JSONDecodeError, ValidationError):
         raise InvalidRequest("The body is not an event of Stripe's.") from None
 
 
@@ -52,30 +69,22 @@ def _signed(body: bytes, signature: str, secret: str) -> bool:
     return True
 
 
-def event_of(event: dict[str, Any]) -> ProviderEvent:
+def event_of(payload: Any) -> ProviderEvent:
     """Return an event reduced to what it makes out of date.
 
-    The payload has the version of whoever registered the endpoint, so little is expected of it.
-
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: `event` is no event.
+        pydantic.ValidationError: `payload` is no event.
     """
-    data = event.get("data") or {}
+    event = _Event.model_validate(payload)
+    data = event.data or _Data()
     return ProviderEvent(
-        id=event["id"],
-        type=event["type"],
-        created_at=_created_at(event["created"]),
-        customer_id=_customer_id(data.get("object") or {}, data.get("previous_attributes") or {}),
-        catalog=event["type"].startswith(_CATALOG_EVENTS),
-        payload=_without_session_url(event),
+        id=event.id,
+        type=event.type,
+        created_at=event.created.astimezone(UTC),
+        customer_id=_customer_id(data.object or {}, data.previous_attributes or {}),
+        catalog=event.type.startswith(_CATALOG_EVENTS),
+        payload=_without_session_url(payload),
     )
-
-
-def _created_at(created: int | str) -> datetime:
-    # Thin events (v2) carry ISO 8601 instead of Unix time.
-    if isinstance(created, str):
-        return datetime.fromisoformat(created).astimezone(UTC)
-    return from_unix(created)
 
 
 def _customer_id(subject: dict[str, Any], previous: dict[str, Any]) -> str | None:
