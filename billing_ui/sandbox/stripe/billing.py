@@ -85,6 +85,9 @@ def next_due(subscription: Json) -> int | None:
     moments = [period_of(subscription)[1]]
     if subscription["cancel_at"]:
         moments.append(subscription["cancel_at"])
+    pause = subscription["pause_collection"]
+    if pause and pause["resumes_at"]:
+        moments.append(pause["resumes_at"])
     if status == "trialing":
         moments.append(subscription["trial_end"])
         if not subscription.get("_trial_announced"):

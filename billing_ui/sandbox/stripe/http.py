@@ -21,6 +21,7 @@ from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.validator import Params
+from billing_ui.sandbox.stripe.versions import modernize
 
 KEPT_SECONDS = 24 * 3600
 """How long the answer to an idempotency key is kept."""
@@ -89,7 +90,8 @@ class StripeAPI:
         replayed = False
         try:
             _check_key(request.headers.get("authorization", ""))
-            params = _decode(request, body)
+            named = request.headers.get("stripe-version")
+            params = modernize(named, path, _decode(request, body))
             if key is not None and request.method == "POST":
                 text, status, replayed = self._once(request, path, params, key, request_id)
                 answer = Response(text, status, media_type="application/json")

@@ -47,6 +47,9 @@ def _subscription(account: Account, subscription: Json) -> None:
         subscriptions.end(account, subscription, reason="payment_failed")
     elif subscription["cancel_at"] and subscription["cancel_at"] <= now:
         subscriptions.end(account, subscription, reason="cancellation_requested")
+    elif _resumes(subscription, now):
+        resumed = billing.with_due({**subscription, "pause_collection": None})
+        account.save(subscription, resumed, "customer.subscription.updated")
     elif status == "trialing" and now < subscription["trial_end"]:
         announced = billing.with_due({**subscription, "_trial_announced": True})
         account.store.put(announced)
@@ -55,6 +58,11 @@ def _subscription(account: Account, subscription: Json) -> None:
         _end_trial(account, subscription)
     else:
         _renew(account, subscription, status)
+
+
+def _resumes(subscription: Json, now: int) -> bool:
+    pause = subscription["pause_collection"]
+    return bool(pause and pause["resumes_at"] and pause["resumes_at"] <= now)
 
 
 def _end_trial(account: Account, subscription: Json) -> None:
@@ -66,7 +74,13 @@ def _end_trial(account: Account, subscription: Json) -> None:
             subscriptions.end(account, subscription, reason="cancellation_requested")
             return
         if wish == "pause":
+            details = {
+                "subscription": {"type": "trial_end_without_payment_method"},
+                "transitioned_at": account.now,
+                "type": "subscription",
+            }
             paused = {**subscription, "_due": None, "status": "paused"}
+            paused["status_details"] = {"paused": details}
             account.save(subscription, paused, "customer.subscription.updated")
             account.tell("customer.subscription.paused", paused)
             return
@@ -93,9 +107,7 @@ def _renew(account: Account, before: Json, status: str) -> None:
 def _invoice(account: Account, invoice: Json) -> None:
     """Finalize and charge a draft; charge an open invoice again, or give its subscription up."""
     if invoice["status"] == "draft":
-        invoice = invoices.finalize(account, invoice)
-        if invoice["status"] == "open" and invoice["collection_method"] != "send_invoice":
-            invoices.collect(account, invoice)
+        _finalize(account, invoice)
         return
     if invoice["next_payment_attempt"] is not None:
         invoices.collect(account, invoice)
@@ -104,6 +116,24 @@ def _invoice(account: Account, invoice: Json) -> None:
     subscription = invoices.subscription_of(account, invoice)
     if subscription and subscription["status"] in subscriptions.LIVE:
         subscriptions.end(account, subscription, reason="payment_failed")
+
+
+def _finalize(account: Account, invoice: Json) -> None:
+    """Finalize and charge a draft, unless its subscription's collection is paused."""
+    subscription = invoices.subscription_of(account, invoice)
+    pause = subscription and subscription["pause_collection"]
+    if pause and pause["behavior"] == "keep_as_draft":
+        account.store.put({**invoice, "_due": None, "auto_advance": False})
+        return
+    invoice = invoices.finalize(account, invoice)
+    if invoice["status"] != "open":
+        return
+    if pause and pause["behavior"] == "void":
+        invoices.void(account, invoice)
+    elif pause:
+        invoices.write_off(account, invoice)
+    elif invoice["collection_method"] != "send_invoice":
+        invoices.collect(account, invoice)
 
 
 HANDLERS = {

@@ -12,6 +12,7 @@ from billing_ui.sandbox.stripe.resources import (
     portal_sessions,
     prices,
     products,
+    setup_intents,
     subscriptions,
     tax_ids,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "portal_sessions",
     "prices",
     "products",
+    "setup_intents",
     "subscriptions",
     "tax_ids",
 ]

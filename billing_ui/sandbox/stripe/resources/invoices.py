@@ -170,13 +170,30 @@ def void_(account: Account, params: Params, invoice_id: str) -> Json:
     return void(account, account.get("invoice", invoice_id))
 
 
+@operation(InvoiceService.send_invoice)
+def send(account: Account, params: Params, invoice_id: str) -> Json:
+    """Send an invoice to the customer: here nothing is sent, but it is told that it was."""
+    invoice = account.get("invoice", invoice_id)
+    if invoice["status"] == "draft":
+        invoice = finalize(account, invoice)
+    if invoice["status"] != "open":
+        raise StripeError("You can only send open invoices.", code="invoice_not_editable")
+    account.tell("invoice.sent", invoice)
+    return invoice
+
+
 @operation(InvoiceService.mark_uncollectible)
 def mark_uncollectible(account: Account, params: Params, invoice_id: str) -> Json:
     """Write an open invoice off."""
-    before = account.get("invoice", invoice_id)
+    return write_off(account, account.get("invoice", invoice_id))
+
+
+def write_off(account: Account, before: Json) -> Json:
+    """Mark an open invoice as uncollectible."""
     if before["status"] != "open":
         raise StripeError("You can only mark open invoices as uncollectible.")
-    after = _transition({**before, "status": "uncollectible", "_due": None}, account.now)
+    after = {**before, "status": "uncollectible", "_due": None}
+    after = _transition(after, account.now, "marked_uncollectible_at")
     return account.save(before, after, "invoice.marked_uncollectible")
 
 
@@ -359,6 +376,13 @@ def collect(
     return settle(account, invoice, intent["id"]), None
 
 
+def await_payment(account: Account, before: Json) -> Json:
+    """Open the payment intent by which a customer is to pay an open invoice."""
+    intent = payment_intents.open_for_invoice(account, before)
+    payments = _with_payment(account, before, intent["id"], "open")
+    return account.save(before, {**before, "payments": payments})
+
+
 def settle(account: Account, before: Json, intent_id: str | None) -> Json:
     """Mark an invoice paid, by a payment intent or without one, and its subscription in order."""
     paid = before["amount_remaining"]
@@ -448,7 +472,7 @@ def _cheer(account: Account, invoice: Json) -> None:
         account.save(customer, {**customer, "delinquent": False}, "customer.updated")
 
 
-def _transition(invoice: Json, moment: int, name: str = "marked_uncollectible_at") -> Json:
+def _transition(invoice: Json, moment: int, name: str) -> Json:
     return {**invoice, "status_transitions": {**invoice["status_transitions"], name: moment}}
 
 
@@ -550,9 +574,9 @@ def _shown(account: Account, shown: Json, tree: Json) -> Json:
         shown["lines"] = {**lines, "data": lines["data"][:10], "has_more": True}
     if "confirmation_secret" in tree:
         intent = _open_intent(account.get("invoice", shown["id"]))
-        secret = intent and {
-            "client_secret": f"{intent}_secret_{shown['id'][3:]}",
+        secret = intent and account.get("payment_intent", intent)["client_secret"]
+        shown["confirmation_secret"] = secret and {
+            "client_secret": secret,
             "type": "payment_intent",
         }
-        shown["confirmation_secret"] = secret
     return shown

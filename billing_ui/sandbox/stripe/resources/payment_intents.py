@@ -68,6 +68,11 @@ def confirm(account: Account, params: Params, intent_id: str) -> Json:
             f"{'succeeded after being previously confirmed' if intent['latest_charge'] else 'been canceled'}.",
             code="payment_intent_unexpected_state",
         )
+    if "_invoice" in intent:
+        # It is the invoice that is paid; the intent is only the way.
+        paying = {"payment_method": params.get("payment_method")}
+        account.call("post", f"/v1/invoices/{intent['_invoice']}/pay", paying)
+        return account.get("payment_intent", intent_id)
     changed = apply(PaymentIntent, intent, params, handled=HANDLED)
     method = _method(account, params, changed)
     if method is None and intent["payment_method"]:
@@ -177,6 +182,15 @@ def charge(
     else:
         intent = account.get("payment_intent", intent_id)
     return _attempt(account, intent, method)
+
+
+def open_for_invoice(account: Account, invoice: Json) -> Json:
+    """Open the intent by which an invoice is to be paid."""
+    intent = _open(account, invoice["amount_due"], invoice["currency"], invoice["customer"])
+    intent["_invoice"] = invoice["id"]
+    account.store.put(intent)
+    account.tell("payment_intent.created", intent)
+    return intent
 
 
 def _open(account: Account, amount: int, currency: str, customer: str | None) -> Json:

@@ -65,7 +65,7 @@ HANDLED = frozenset(
 def create(account: Account, params: Params) -> Json:
     """Subscribe a customer to prices; the first invoice is made and charged in the same breath."""
     refuse(params, *UNSUPPORTED, "billing_cycle_anchor")
-    _refuse_tax(params)
+    _refuse_more(params)
     if "customer" not in params:
         raise StripeError.missing("customer")
     if not params.get("items"):
@@ -163,7 +163,9 @@ def _bill_first(account: Account, subscription: Json, params: Params) -> Json:
         _now_active(account, subscription["id"])
     else:
         invoice = invoices.finalize(account, invoice)
-        if invoice["status"] == "open" and behavior != "default_incomplete":
+        if invoice["status"] == "open" and behavior == "default_incomplete":
+            invoices.await_payment(account, invoice)
+        elif invoice["status"] == "open":
             invoice, problem = invoices.collect(account, invoice)
     if problem and (problem.code == "resource_missing" or behavior == "error_if_incomplete"):
         raise problem
@@ -182,7 +184,7 @@ def _now_active(account: Account, subscription_id: str) -> None:
 def update(account: Account, params: Params, subscription_id: str) -> Json:
     """Change a subscription; prorates and bills what the change is worth."""
     refuse(params, *UNSUPPORTED)
-    _refuse_tax(params)
+    _refuse_more(params)
     before = account.get("subscription", subscription_id)
     if before["status"] in ("canceled", "incomplete_expired") and (
         set(params) - {"metadata", "cancellation_details"}
@@ -543,7 +545,9 @@ def _billing_mode(params: Params) -> Json:
     return {"flexible": {"proration_discounts": discounts}, "type": "flexible"}
 
 
-def _refuse_tax(params: Params) -> None:
+def _refuse_more(params: Params) -> None:
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        raise StripeError.unsupported("payment_behavior")
     if params.get("automatic_tax", {}).get("enabled"):
         raise StripeError.unsupported("automatic_tax[enabled]")
 
