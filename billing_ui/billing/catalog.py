@@ -67,7 +67,7 @@ async def portal_configuration_id(services: Services, *, unusable: str | None = 
         return known.id
     if known is not None:
         async with services.database.write() as session:
-            await session.execute(
+            await session.exec(
                 delete(PortalConfiguration).where(
                     col(PortalConfiguration.provider) == provider,
                     col(PortalConfiguration.id) == unusable,
@@ -177,7 +177,7 @@ async def _write(session: AsyncSession, catalog: CatalogSnapshot) -> None:
     await upsert(session, Price, prices)
     for model, rows in ((Price, prices), (Product, products)):
         kept = [row["id"] for row in rows]
-        await session.execute(
+        await session.exec(
             delete(model).where(col(model.provider) == provider, col(model.id).not_in(kept))
         )
 

@@ -171,7 +171,7 @@ async def claim_customer(services: Services, identity: Identity, team_id: UUID) 
 async def mark_deleted(services: Services, customer_id: UUID) -> None:
     """Note that a customer no longer exists at the provider, so that the next one can be made."""
     async with services.database.write() as session:
-        await session.execute(
+        await session.exec(
             update(Customer)
             .where(col(Customer.id) == customer_id, col(Customer.deleted_at).is_(None))
             .values(deleted_at=utc_now())
@@ -244,14 +244,14 @@ async def _save_created(services: Services, claim: Customer, provider_customer_i
 
 async def _save(session: AsyncSession, claim: Customer, provider_customer_id: str) -> Customer:
     # The provider's event may have come before the answer and stored the customer as nobody's.
-    await session.execute(
+    await session.exec(
         delete(Customer).where(
             col(Customer.provider) == claim.provider,
             col(Customer.provider_customer_id) == provider_customer_id,
             col(Customer.team_id).is_(None),
         )
     )
-    await session.execute(
+    await session.exec(
         update(Customer)
         .where(col(Customer.id) == claim.id, col(Customer.provider_customer_id).is_(None))
         .values(provider_customer_id=provider_customer_id, wanted=col(Customer.wanted) + 1)

@@ -63,7 +63,7 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
         .values(wanted=col(mirror.wanted) + 1)
         .returning(col(mirror.wanted))
     )
-    wanted: int = (await session.execute(statement)).scalar_one()
+    wanted: int = (await session.exec(statement)).scalar_one()
     return wanted
 
 
@@ -89,7 +89,7 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
         .returning(col(mirror.fetch_no), col(mirror.wanted))
     )
     async with database.write() as session:
-        row = (await session.execute(statement)).one_or_none()
+        row = (await session.exec(statement)).one_or_none()
     return Fetch(row.fetch_no, row.wanted, owner) if row else None
 
 
@@ -133,7 +133,7 @@ async def accept_fetch(
         )
         .returning(col(mirror.applied_fetch_no))
     )
-    if (await session.execute(statement)).one_or_none() is None:
+    if (await session.exec(statement)).one_or_none() is None:
         raise OutdatedFetch
 
 
@@ -147,7 +147,7 @@ async def abandon_fetch(
         .values(lease_owner=None, lease_until=None, **values)
     )
     async with database.write() as session:
-        await session.execute(statement)
+        await session.exec(statement)
 
 
 def _key(mirror: Mirror) -> Any:

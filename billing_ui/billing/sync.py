@@ -227,7 +227,7 @@ async def _write_subscriptions(
     )
     if not snapshot.partial:
         await _delete_vanished(session, Subscription, customer_id, {s.id for s in subscriptions})
-    await session.execute(
+    await session.exec(
         delete(SubscriptionItem).where(
             col(SubscriptionItem.provider) == snapshot.provider,
             col(SubscriptionItem.subscription_id).in_([s.id for s in subscriptions]),
@@ -254,7 +254,7 @@ async def _delete_vanished(
     customer_id: UUID,
     kept: Collection[str],
 ) -> None:
-    await session.execute(
+    await session.exec(
         delete(model).where(col(model.customer_id) == customer_id, col(model.id).not_in(kept))
     )
 

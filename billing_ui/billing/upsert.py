@@ -18,8 +18,8 @@ async def upsert(
     statement = _insert(session, model)
     keys = [column.name for column in _primary_key(model)]
     values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows)
+    await session.exec(
+        statement.on_conflict_do_update(index_elements=keys, set_=values), params=list(rows)
     )
 
 
@@ -27,7 +27,7 @@ async def insert_if_absent(
     session: AsyncSession, model: type[SQLModel], row: Mapping[str, Any]
 ) -> None:
     """Insert a row unless it violates a unique constraint; waits for a transaction that is inserting the same."""
-    await session.execute(_insert(session, model).values(**row).on_conflict_do_nothing())
+    await session.exec(_insert(session, model).values(**row).on_conflict_do_nothing())
 
 
 def _insert(session: AsyncSession, model: type[SQLModel]) -> Any:

@@ -32,7 +32,7 @@ async def settle_visits(
         document = None if changes is None else dump_changes(changes)
         # Coming back a second time with more to tell shows a banner that was dismissed again.
         dismissed_at = visit.dismissed_at if document == visit.changes else None
-        await session.execute(
+        await session.exec(
             update(PortalVisit)
             .where(col(PortalVisit.id) == visit.id)
             .values(synced_at=utc_now(), changes=document, dismissed_at=dismissed_at)

@@ -83,7 +83,7 @@ async def record_visit(
     """Commit that somebody goes to the provider, together with the state as we know it before."""
     before = select(CustomerSnapshot.data).where(CustomerSnapshot.customer_id == customer_id)
     async with services.database.write() as session:
-        await session.execute(
+        await session.exec(
             insert(PortalVisit).values(
                 id=visit_id,
                 customer_id=customer_id,
@@ -169,7 +169,7 @@ async def dismiss_visit(services: Services, identity: Identity, visit_id: str) -
     if key is None:
         return
     async with services.database.write() as session:
-        await session.execute(
+        await session.exec(
             update(PortalVisit)
             .where(
                 col(PortalVisit.id) == key,
@@ -194,7 +194,7 @@ async def _mark(services: Services, visit: PortalVisit, *, returned: bool) -> in
     async with services.database.write() as session:
         goal = await mark_out_of_date(session, Customer, visit.customer_id)
         if returned:
-            await session.execute(
+            await session.exec(
                 update(PortalVisit)
                 .where(col(PortalVisit.id) == visit.id)
                 .values(returned_at=utc_now(), wanted=goal, synced_at=None)
