@@ -7,8 +7,9 @@ from reflex.vars.function import FunctionStringVar
 
 from billing_ui.components.buttons import icon_button, page_link
 from billing_ui.components.icons import icon
+from billing_ui.components.native_form import posts_to
 from billing_ui.components.site import app_name, logo, sandbox_strip
-from billing_ui.states.addresses import BILLING, HOME, PRICING, SIGN_IN, backend_url
+from billing_ui.states.addresses import BILLING, HOME, PRICING, SIGN_IN
 from billing_ui.states.viewer import ViewerState
 
 _SIGN_OUT_FORM = "sign-out"
@@ -102,8 +103,7 @@ def _theme_button() -> rx.Component:
 
 
 def _account_menu() -> rx.Component:
-    # Signing out answers with a cookie, which only a document's own request can carry; the menu
-    # takes its items out of the page while it closes, so the form stands beside it.
+    # The menu takes its items out of the page while it closes, so the form stands beside it.
     submit = FunctionStringVar.create(
         f"(() => document.getElementById('{_SIGN_OUT_FORM}').requestSubmit())"
     )
@@ -126,9 +126,7 @@ def _account_menu() -> rx.Component:
                 variant="soft",
             ),
         ),
-        rx.el.form(
-            id=_SIGN_OUT_FORM, action=backend_url("/auth/sign-out"), method="post", hidden=True
-        ),
+        posts_to("/auth/sign-out", id=_SIGN_OUT_FORM, hidden=True),
     )
 
 

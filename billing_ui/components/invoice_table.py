@@ -18,7 +18,12 @@ def invoice_table() -> rx.Component:
             rx.fragment(_table(), _pager()),
             rx.el.div(
                 rx.el.p(
-                    "No invoices yet. The first one appears here after you choose a plan.",
+                    "No invoices yet.",
+                    rx.cond(
+                        BillingState.offers_plans,
+                        " The first one appears here after you choose a plan.",
+                        "",
+                    ),
                     class_name="muted",
                 ),
                 class_name="nothing",

@@ -1,11 +1,11 @@
-"""The forms of the sign-in page, posted by the browser itself: only a document's own request gets the cookie."""
+"""The forms of the sign-in page: e-mail and password, and the demo accounts."""
 
 import reflex as rx
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS
 from billing_ui.components.buttons import icon_button
 from billing_ui.components.icons import icon
-from billing_ui.states.addresses import backend_url
+from billing_ui.components.native_form import posts_to
 from billing_ui.states.sign_in import SignInState
 
 _ALERT = "sign-in-failed"
@@ -29,7 +29,8 @@ def password_form() -> rx.Component:
         "aria_describedby": rx.cond(failed, _ALERT, ""),
     }
     return rx.el.section(
-        rx.el.form(
+        posts_to(
+            "/auth/sign-in",
             rx.cond(
                 failed,
                 rx.el.div(
@@ -79,8 +80,6 @@ def password_form() -> rx.Component:
                 class_name="field",
             ),
             rx.el.button("Sign in", type="submit", class_name="btn solid large block"),
-            action=backend_url("/auth/sign-in"),
-            method="post",
             class_name="form",
         ),
         class_name="card box",
@@ -92,11 +91,10 @@ def demo_accounts() -> rx.Component:
     """Return one button per demo account; each stands for a team in another state."""
     return rx.el.section(
         rx.el.header(rx.el.h2("Demo accounts", id="demo-heading"), rx.el.p("Sandbox only")),
-        rx.el.form(
+        posts_to(
+            "/auth/demo",
             _next_field(),
             rx.el.ul(*(_account(number, key) for number, key in enumerate(DEMO_ACCOUNTS))),
-            action=backend_url("/auth/demo"),
-            method="post",
         ),
         class_name="card box roomy demo",
         aria_labelledby="demo-heading",

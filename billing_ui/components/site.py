@@ -44,7 +44,7 @@ def sandbox_strip() -> rx.Component:
     )
 
 
-def support_link(label: str) -> rx.Component:
-    """Return a link to the operator's support, or the plain words when no address is set."""
+def support_link(label: str) -> rx.Component | None:
+    """Return a link to the operator's support, or None when no address is set."""
     address = get_settings().support_url
-    return rx.el.a(label, href=address) if address else rx.el.span(label)
+    return rx.el.a(label, href=address, class_name="btn outline") if address else None
