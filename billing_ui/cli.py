@@ -10,7 +10,6 @@ from uuid import UUID
 
 import typer
 from babel import Locale
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
@@ -25,7 +24,7 @@ from billing_ui.i18n import DEFAULT_LOCALE, Reader
 from billing_ui.models import Customer, Role
 from billing_ui.payments.types import NoCustomer, PaymentError
 from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
-from billing_ui.settings import Settings, get_settings
+from billing_ui.settings import Settings, load_settings
 
 Result = TypeVar("Result")
 
@@ -108,7 +107,7 @@ def link(
 @db_app.command("upgrade")
 def upgrade() -> None:
     """Create the tables or bring them up to date; does nothing when they are."""
-    settings = _settings()
+    settings = load_settings()
     done = _guarded(migrations.upgrade(settings.database_url))
     typer.echo("The database was upgraded." if done else "The database is up to date.")
 
@@ -198,23 +197,9 @@ def _read_password(from_stdin: bool) -> str:
     return password
 
 
-def _settings() -> Settings:
-    try:
-        return get_settings()
-    except ValidationError as error:
-        # The error's own text would repeat the values, secrets among them.
-        for fault in error.errors(include_input=False, include_url=False, include_context=False):
-            name = ".".join(str(part) for part in fault["loc"]).upper()
-            typer.echo(
-                f"{name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}",
-                err=True,
-            )
-        raise typer.Exit(1) from None
-
-
 def _run(command: Callable[[Services], Awaitable[None]], *, provider: bool = False) -> None:
     """Run `command` over a database that is up to date; `provider` says that it asks the payment provider."""
-    _guarded(_with_services(_settings(), command, provider=provider))
+    _guarded(_with_services(load_settings(), command, provider=provider))
 
 
 async def _with_services(

@@ -30,7 +30,8 @@ class Database:
             file = make_url(url).database
             if file and file != ":memory:":
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
-        self.engine: AsyncEngine = create_async_engine(url, **options)
+        # An error's text ends in logs; the values of its statement do not belong there.
+        self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True, **options)
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)

@@ -36,7 +36,7 @@ async def read_json(request: Request, model: type[Body], *, empty: bool = False)
     if not isinstance(document, dict):
         raise BadRequest("body: must be a JSON object")
     try:
-        return model.model_validate(document, strict=True)
+        return model.model_validate(document)
     except ValidationError as error:
         raise BadRequest(_first_fault(error)) from None
 

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from billing_ui.accounts.errors import InvalidCredentials, NoTeam, Unauthenticated
-from billing_ui.api.middleware import request_id
 from billing_ui.payments.types import (
     InvalidRequest,
     InvalidReturnUrl,
@@ -189,8 +188,7 @@ def _headers(problem: Problem) -> dict[str, str]:
 
 def _log(route: str, problem: Problem, error: Exception) -> None:
     # The route's template, not the path: a path can hold a ticket.
-    details = {"route": route, "code": problem.code, "request_id": request_id()}
     if problem.code is Code.INTERNAL_ERROR:
-        log.error("request_failed", exc_info=error, **details)
+        log.error("request_failed", route=route, exc_info=error)
     elif STATUS[problem.code] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("provider_failed", message=problem.message, **details)
+        log.warning("provider_failed", route=route, code=problem.code, reason=problem.message)

@@ -20,11 +20,6 @@ _ACCEPTABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROBES: Final = frozenset({"/healthz", "/readyz", "/ping"})
 
 
-def request_id() -> str:
-    """Return the id of the request being answered, or an empty string outside of one."""
-    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
-
-
 class RequestId:
     """Gives every request an id, which stands in each log line of it and in the answer's `X-Request-Id`.
 
