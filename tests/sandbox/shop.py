@@ -1,7 +1,5 @@
 """What the tests of the hosted pages sell, made through the real SDK."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing

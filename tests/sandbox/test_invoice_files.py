@@ -1,7 +1,5 @@
 """Hosted invoices: the page, paying it, and the PDF."""
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any

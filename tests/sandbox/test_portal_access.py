@@ -1,7 +1,5 @@
 """Who gets into a portal session, for how long, and what a forged form can do: nothing."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

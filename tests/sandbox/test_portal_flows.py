@@ -1,7 +1,5 @@
 """Deep links: a session made for one thing opens there and then goes where it was told to."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

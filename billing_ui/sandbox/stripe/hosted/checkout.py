@@ -1,7 +1,5 @@
 """The hosted checkout: a card, and what was chosen is bought."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,7 +17,7 @@ from billing_ui.sandbox.stripe.hosted.forms import (
     form_key,
     form_token,
     keep_form_key,
-    note_card_error,
+    note_refusal,
     read_card,
     read_form,
     without_cvc,
@@ -52,32 +50,25 @@ def _page(account: Account) -> Endpoint:
 def _buy(account: Account) -> Endpoint:
     async def buy(request: Request) -> Response:
         session = _find(account, request)
-        if session is None or session["status"] != "open":
+        if session is None or session["status"] == "expired":
             return _closed(account, session)
         try:
             form = await read_form(request, _secret(request, form_key(request)))
         except FormRefused:
             problem = "This form is out of date. Nothing was paid."
             return _show(account, request, session, Form(), problem=problem, status=403)
-        card = read_card(form)
+        if session["status"] == "complete":
+            # The second of two clicks: the first has bought it.
+            return go(_success_url(session))
+        problem, card = "", read_card(form)
         email = _known_email(account, session) or check_email(form)
         if not form.problems:
             try:
                 _pay(account, session, card, email)
+                return go(_success_url(session))
             except StripeError as error:
-                if error.type != "card_error":
-                    return _show(
-                        account,
-                        request,
-                        session,
-                        without_cvc(form),
-                        problem=error.message,
-                        status=error.status,
-                    )
-                note_card_error(form, error)
-        if form.problems:
-            return _show(account, request, session, without_cvc(form), status=422)
-        return go(_success_url(session))
+                problem = note_refusal(form, error)
+        return _show(account, request, session, without_cvc(form), problem=problem, status=422)
 
     return buy
 

@@ -1,7 +1,5 @@
 """An invoice as its customer sees it: the hosted page where it can be paid, and the PDF."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,7 +18,7 @@ from billing_ui.sandbox.stripe.hosted.forms import (
     form_key,
     form_token,
     keep_form_key,
-    note_card_error,
+    note_refusal,
     read_card,
     read_form,
     without_cvc,
@@ -70,17 +68,16 @@ def _pay(account: Account) -> Endpoint:
             return _show(account, request, invoice, Form(), problem=problem, status=403)
         if invoice["status"] != "open":
             return go(request.url.path)
-        card = read_card(form)
+        problem, card = "", read_card(form)
         if not form.problems:
             try:
                 _charge(account, invoice, card)
+                return go(f"{request.url.path}?paid")
             except StripeError as error:
-                note_card_error(form, error)
-        if form.problems:
-            # A declined payment is written down at the invoice, too.
-            invoice = _find(account, request) or invoice
-            return _show(account, request, invoice, without_cvc(form), status=422)
-        return go(f"{request.url.path}?paid")
+                problem = note_refusal(form, error)
+        # A declined payment is written down at the invoice, too.
+        invoice = _find(account, request) or invoice
+        return _show(account, request, invoice, without_cvc(form), problem=problem, status=422)
 
     return pay
 
@@ -143,7 +140,7 @@ def _show(
         name=invoice_name(invoice),
         said=said if invoice["status"] == "paid" else "",
         problem=problem,
-        problems=bool(form.problems),
+        problems=bool(problem or form.problems),
         headline=f"{due} due" if is_open else total,
         status_badge=INVOICE_STATUS[invoice["status"]],
         amount_due=due,

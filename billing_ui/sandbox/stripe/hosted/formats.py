@@ -1,7 +1,5 @@
 """Say amounts, dates and intervals the way the reader of a hosted page writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Read submitted forms: their fields, their anti-forgery token, and a typed-in card."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
@@ -104,14 +102,14 @@ def check_email(form: Form) -> str:
     return email
 
 
-def note_card_error(form: Form, error: StripeError) -> None:
+def note_refusal(form: Form, error: StripeError) -> str:
     """Put the API's refusal of a card beside the field it is about.
 
-    Raises:
-        StripeError: the refusal is not about the card.
+    Returns:
+        What to say of the form as a whole: "" for a card, why else nothing was done otherwise.
     """
     if error.type != "card_error":
-        raise error
+        return error.message
     code = error.code or ""
     if "expiry" in code or code == "expired_card":
         name = "expiry"
@@ -120,6 +118,7 @@ def note_card_error(form: Form, error: StripeError) -> None:
     else:
         name = "number"
     form.problems[name] = error.message
+    return ""
 
 
 def without_cvc(form: Form) -> Form:

@@ -1,7 +1,5 @@
 """The portal's billing information: name, e-mail, phone, address and tax ID of a customer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.responses import Response

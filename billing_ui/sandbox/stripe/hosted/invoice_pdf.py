@@ -1,7 +1,5 @@
 """Draw an invoice as a PDF: A4, 20 mm margins, as many pages as its lines need."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable
 from functools import cache

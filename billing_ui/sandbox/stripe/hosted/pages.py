@@ -1,7 +1,5 @@
 """Render the hosted pages and send them with the headers that keep them safe."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The portal's steps that change a plan: update with the money first, cancel, and not cancel."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +103,13 @@ def confirm(visit: Visit, form: Form) -> Response:
 def update(visit: Visit, form: Form) -> Response:
     """Change the plan as confirmed."""
     subscription = _updatable(visit)
+    done = "subscription_update"
+    if visit.flow and visit.flow["type"] == "subscription_update_confirm":
+        done = "subscription_update_confirm"
+    item = subscription["items"]["data"][0]
+    if (form.get("price"), form.get("quantity")) == (item["price"]["id"], str(item["quantity"])):
+        # The second of two clicks: the first has done it.
+        return visit.completed(done, "plan-updated")
     option, quantity = _read_wish(visit, subscription, form)
     if option is None:
         return _choices(visit, subscription, form, status=422)
@@ -112,9 +117,6 @@ def update(visit: Visit, form: Form) -> Response:
         _change(visit, subscription, option, quantity)
     except StripeError as error:
         return _choices(visit, subscription, form, problem=_not_paid(visit, error), status=402)
-    done = "subscription_update"
-    if visit.flow and visit.flow["type"] == "subscription_update_confirm":
-        done = "subscription_update_confirm"
     return visit.completed(done, "plan-updated")
 
 
@@ -193,7 +195,7 @@ def _read_wish(visit: Visit, subscription: Json, form: Form) -> tuple[Option | N
     """Return the option and quantity chosen; no option when something is wrong with them."""
     item = subscription["items"]["data"][0]
     offered = {option.price: option for option in _options(visit, subscription)}
-    option = offered.get(form.get("price", ""))
+    option = offered.get(form.get("price", item["price"]["id"]))
     if option is None:
         form.problems["price"] = "Choose a plan."
         return None, 0
@@ -322,7 +324,13 @@ def ask_to_cancel(visit: Visit, form: Form) -> Response:
     feature = visit.feature("subscription_cancel")
     subscription = visit.subscription(visit.request.path_params["subscription"])
     if is_canceling(subscription):
-        return _already_canceling(visit)
+        return visit.show(
+            "message.html",
+            status=409,
+            heading="Your plan is already set to cancel",
+            text="Nothing was changed.",
+            link=(visit.url(), "Back to the portal"),
+        )
     name = _name(visit, subscription)
     if feature["mode"] == "immediately":
         lead = f"{name} ends at once."
@@ -344,7 +352,8 @@ def cancel(visit: Visit, form: Form) -> Response:
     feature = visit.feature("subscription_cancel")
     subscription = visit.subscription(visit.request.path_params["subscription"])
     if is_canceling(subscription):
-        return _already_canceling(visit)
+        # The second of two clicks: the first has done it.
+        return visit.completed("subscription_cancel", "plan-canceled")
     path = f"/v1/subscriptions/{subscription['id']}"
     details: Json = {}
     if _reasons(feature):
@@ -368,7 +377,7 @@ def keep(visit: Visit, form: Form) -> Response:
     visit.feature("subscription_cancel")
     subscription = visit.subscription(visit.request.path_params["subscription"])
     if not is_canceling(subscription):
-        raise NotOffered
+        return visit.completed("", "plan-kept")
     if subscription["cancel_at_period_end"]:
         change: Json = {"cancel_at_period_end": False}
     else:
@@ -376,16 +385,6 @@ def keep(visit: Visit, form: Form) -> Response:
     forget = {"cancellation_details": {"comment": "", "feedback": ""}}
     visit.call("post", f"/v1/subscriptions/{subscription['id']}", {**change, **forget})
     return visit.completed("", "plan-kept")
-
-
-def _already_canceling(visit: Visit) -> Response:
-    return visit.show(
-        "message.html",
-        status=409,
-        heading="Your plan is already set to cancel",
-        text="Nothing was changed.",
-        link=(visit.url(), "Back to the portal"),
-    )
 
 
 def _reasons(feature: Json) -> list[str]:

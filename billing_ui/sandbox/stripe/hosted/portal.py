@@ -1,7 +1,5 @@
 """The hosted customer portal: what a customer may see and do by themselves."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.responses import Response
@@ -10,7 +8,7 @@ from starlette.routing import Route
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.hosted import information, plans
-from billing_ui.sandbox.stripe.hosted.forms import Form, note_card_error, read_card, without_cvc
+from billing_ui.sandbox.stripe.hosted.forms import Form, note_refusal, read_card, without_cvc
 from billing_ui.sandbox.stripe.hosted.pages import go
 from billing_ui.sandbox.stripe.hosted.sessions import (
     Handler,
@@ -213,12 +211,12 @@ def type_card(visit: Visit, form: Form) -> Response:
     return _card_form(visit, form)
 
 
-def _card_form(visit: Visit, form: Form, status: int = 200) -> Response:
+def _card_form(visit: Visit, form: Form, problem: str = "", status: int = 200) -> Response:
     return visit.show(
         "portal/card.html",
         status=status,
         heading="Add payment method",
-        problem="",
+        problem=problem,
         form=without_cvc(form),
     )
 
@@ -226,15 +224,14 @@ def _card_form(visit: Visit, form: Form, status: int = 200) -> Response:
 def add_card(visit: Visit, form: Form) -> Response:
     """Add a card and make it the default."""
     visit.feature("payment_method_update")
-    card = read_card(form)
+    problem, card = "", read_card(form)
     if not form.problems:
         try:
             _add_card(visit, card)
+            return visit.completed("payment_method_update", "card-added")
         except StripeError as error:
-            note_card_error(form, error)
-    if form.problems:
-        return _card_form(visit, form, status=422)
-    return visit.completed("payment_method_update", "card-added")
+            problem = note_refusal(form, error)
+    return _card_form(visit, form, problem, status=422)
 
 
 def _add_card(visit: Visit, card: Json) -> None:

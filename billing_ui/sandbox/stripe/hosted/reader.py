@@ -1,7 +1,5 @@
 """Fetch what a hosted page shows of one customer, each object once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from billing_ui.sandbox.stripe.account import Account

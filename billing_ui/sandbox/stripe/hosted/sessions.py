@@ -1,7 +1,5 @@
 """Open a portal session once, and know its visitor again by a cookie."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable

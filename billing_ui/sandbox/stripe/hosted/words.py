@@ -1,7 +1,5 @@
 """Turn Stripe objects into the words and figures that the hosted pages show."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
