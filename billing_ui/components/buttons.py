@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 import reflex as rx
-from reflex_components_core.react_router import ReactRouterLink
 
 from billing_ui.components.icons import icon
 
@@ -12,7 +11,15 @@ Look = Literal["solid", "outline", "ghost"]
 
 def page_link(label: Any, to: Any, **props: Any) -> rx.Component:
     """Return a link to another page of this app, which is shown without loading the document anew."""
-    return ReactRouterLink.create(label, to=to, **props)
+    return rx.el.a(label, to=to, **props)
+
+
+def plain_link(label: Any, href: Any, **props: Any) -> rx.Component:
+    """Return a link that the browser follows by itself: to another site, a file, or a place on this page.
+
+    `rx.el.a` hands every address to the router, which makes a page of this app out of it.
+    """
+    return rx.el.A.create(label, href=href, **props)
 
 
 def button(label: Any, *, look: Look = "outline", extra: str = "", **props: Any) -> rx.Component:

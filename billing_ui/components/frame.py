@@ -5,7 +5,7 @@ from typing import Any
 import reflex as rx
 from reflex.vars.function import FunctionStringVar
 
-from billing_ui.components.buttons import icon_button, page_link
+from billing_ui.components.buttons import icon_button, page_link, plain_link
 from billing_ui.components.icons import icon
 from billing_ui.components.native_form import posts_to
 from billing_ui.components.site import app_name, logo, sandbox_strip
@@ -23,7 +23,7 @@ def page(*content: Any, here: str) -> rx.Component:
         here: the page's address, marked in the navigation.
     """
     return rx.fragment(
-        rx.el.a("Skip to content", href="#main", class_name="skip"),
+        plain_link("Skip to content", href="#main", class_name="skip"),
         sandbox_strip(),
         _top_bar(here),
         *content,
@@ -32,7 +32,9 @@ def page(*content: Any, here: str) -> rx.Component:
 
 def bare_page(*content: Any) -> rx.Component:
     """Return a whole page without the top bar, its content in the middle."""
-    return rx.fragment(sandbox_strip(), rx.el.main(*content, id="main", class_name="middle"))
+    return rx.fragment(
+        sandbox_strip(), rx.el.main(*content, id="main", tab_index=-1, class_name="middle")
+    )
 
 
 def settings_page(*content: Any, here: str) -> rx.Component:
@@ -40,7 +42,7 @@ def settings_page(*content: Any, here: str) -> rx.Component:
     return page(
         rx.el.div(
             _settings_navigation(here),
-            rx.el.main(*content, id="main", class_name="stack"),
+            rx.el.main(*content, id="main", tab_index=-1, class_name="stack"),
             class_name="wrap shell",
         ),
         here=here,

@@ -3,7 +3,7 @@
 import reflex as rx
 
 from billing_ui.components.badge import status_badge
-from billing_ui.components.buttons import button
+from billing_ui.components.buttons import button, plain_link
 from billing_ui.components.icons import icon
 from billing_ui.states.account_view import InvoiceView
 from billing_ui.states.billing import BillingState
@@ -72,10 +72,9 @@ def _row(invoice: rx.Var[InvoiceView]) -> rx.Component:
         rx.el.td(
             rx.cond(
                 invoice.pdf_url != "",
-                rx.el.a(
-                    icon("download"),
-                    rx.el.span("Download PDF"),
-                    href=invoice.pdf_url,
+                plain_link(
+                    rx.fragment(icon("download"), rx.el.span("Download PDF")),
+                    invoice.pdf_url,
                     rel="noreferrer",
                     class_name="download",
                     aria_describedby=invoice.number_id,

@@ -3,7 +3,7 @@
 import reflex as rx
 
 from billing_ui.components.badge import status_badge
-from billing_ui.components.buttons import Look, busy_button, button_link
+from billing_ui.components.buttons import Look, busy_button, button_link, plain_link
 from billing_ui.components.icons import icon, icon_for
 from billing_ui.states.addresses import PRICING
 from billing_ui.states.billing import BillingState
@@ -182,7 +182,7 @@ def _footnote() -> rx.Component:
                     BillingState.contact != "",
                     rx.fragment(
                         " Ask ",
-                        rx.el.a(
+                        plain_link(
                             BillingState.contact,
                             href=f"mailto:{BillingState.contact}",
                             class_name="plain",

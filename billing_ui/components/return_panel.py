@@ -46,8 +46,8 @@ def _failed() -> rx.Component:
             class_name="title",
         ),
         rx.el.p(
-            ReturnState.problem,
-            f" Your changes are safe at {ReturnState.provider}.",
+            f"{ReturnState.provider} could not tell us what changed."
+            " Your changes are safe there and appear here as soon as it does.",
             role="alert",
             class_name="sub",
         ),

@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from billing_ui.components.buttons import plain_link
 from billing_ui.components.icons import icon
 from billing_ui.settings import get_settings
 
@@ -47,4 +48,4 @@ def sandbox_strip() -> rx.Component:
 def support_link(label: str) -> rx.Component | None:
     """Return a link to the operator's support, or None when no address is set."""
     address = get_settings().support_url
-    return rx.el.a(label, href=address, class_name="btn outline") if address else None
+    return plain_link(label, href=address, class_name="btn outline") if address else None

@@ -3,7 +3,7 @@
 import reflex as rx
 
 from billing_ui.components.banner import banner
-from billing_ui.components.buttons import button
+from billing_ui.components.buttons import button, plain_link
 from billing_ui.components.departure import leave
 from billing_ui.components.frame import page
 from billing_ui.components.icons import icon
@@ -33,6 +33,7 @@ def pricing() -> rx.Component:
                 rx.cond(PricingState.loaded, _content(), _skeleton()),
             ),
             id="main",
+            tab_index=-1,
             class_name="wrap",
         ),
         leave(PricingState.departure),
@@ -62,7 +63,7 @@ def _advice() -> rx.Component:
                     PricingState.contact != "",
                     rx.fragment(
                         " Ask ",
-                        rx.el.a(PricingState.contact, href=f"mailto:{PricingState.contact}"),
+                        plain_link(PricingState.contact, href=f"mailto:{PricingState.contact}"),
                         ".",
                     ),
                     rx.fragment(),

@@ -12,7 +12,12 @@ from billing_ui.states.returning import ReturnState
 def returning() -> rx.Component:
     """Return the page."""
     return page(
-        rx.el.main(rx.el.div(return_panel(), class_name="panel"), id="main", class_name="middle"),
+        rx.el.main(
+            rx.el.div(return_panel(), class_name="panel"),
+            id="main",
+            tab_index=-1,
+            class_name="middle",
+        ),
         leave(ReturnState.departure, replaces=True),
         here=RETURN,
     )

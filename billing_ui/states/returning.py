@@ -6,7 +6,6 @@ from reflex.event import EventSpec
 from billing_ui.billing.services import current_services
 from billing_ui.billing.visits import return_from_visit
 from billing_ui.states.addresses import BILLING, is_own_page
-from billing_ui.states.failures import OUR_FAULT
 from billing_ui.states.leaving import Departure, depart_for
 from billing_ui.states.session import hand_over, identity_of
 from billing_ui.states.viewer import greet
@@ -20,7 +19,6 @@ class ReturnState(rx.State):
     provider: str = ""
     failed: bool = False
     working: bool = True
-    problem: str = ""
     departure: Departure = Departure()
 
     @rx.event
@@ -30,7 +28,6 @@ class ReturnState(rx.State):
         hand_over(self, identity)
         self.provider = current_services().drivers.active.display_name
         self.departure = Departure()
-        self.problem = ""
         self.failed = False
         self.working = False
         return ReturnState.fetch
@@ -50,10 +47,10 @@ class ReturnState(rx.State):
             outcome = await return_from_visit(services, visit_id, identity)
         except Exception:
             # Logged where all unexpected errors are; here only the page must not wait for ever.
-            await self._stay(OUR_FAULT)
+            await self._stay()
             raise
         if outcome.kind == "failed":
-            await self._stay(outcome.error or OUR_FAULT)
+            await self._stay()
             return None
         if is_own_page(outcome.next_url):
             return rx.redirect(outcome.next_url, replace=True)
@@ -66,8 +63,7 @@ class ReturnState(rx.State):
         """Go to the billing page without waiting; it says how old its data is."""
         return rx.redirect(BILLING, replace=True)
 
-    async def _stay(self, problem: str) -> None:
+    async def _stay(self) -> None:
         async with self:
             self.failed = True
             self.working = False
-            self.problem = problem
