@@ -203,7 +203,7 @@ def _payment_method_changes(
     kept = {method.id for method in after}
     old, new = default_payment_method(before), default_payment_method(after)
     told: set[str] = set()
-    if new and (old is None or old.id != new.id):
+    if new and before and (old is None or old.id != new.id):
         yield PaymentMethodChanged(label=_label(new))
         told = {new.id, old.id} if old else {new.id}
     for method in after:

@@ -126,7 +126,8 @@ async def _customer_and_configuration(
 
 def _check_configuration(settings: Settings, configuration: str, ours: str | None) -> None:
     listed = (settings.stripe_portal_configuration, *settings.stripe_portal_configurations)
-    if configuration not in (ours, *listed):
+    # The setting is empty when the operator has named none.
+    if not configuration or configuration not in (ours, *listed):
         raise InvalidRequest("configuration: is not one of this site's portal configurations.")
 
 

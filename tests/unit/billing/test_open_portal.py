@@ -1,0 +1,358 @@
+"""Opening the portal: who may, for whom, back to where, and with which wishes."""
+
+import asyncio
+import logging
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import select
+
+from billing_ui.accounts.errors import NoTeam
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.catalog import portal_configuration_id
+from billing_ui.billing.portal import open_portal
+from billing_ui.billing.services import Services
+from billing_ui.billing.sync import sync_customer
+from billing_ui.models import Customer, PortalVisit, Role
+from billing_ui.payments.types import (
+    Capabilities,
+    ConfigurationUnusable,
+    CustomerDeleted,
+    FlowType,
+    InvalidRequest,
+    InvalidReturnUrl,
+    NoCustomer,
+    NotAllowed,
+    PortalFlow,
+    ProviderMismatch,
+    ProviderUnavailable,
+)
+from tests.unit.billing.factories import (
+    PRO,
+    TEAM,
+    Account,
+    canceling,
+    ended,
+    item,
+    new_account,
+    new_member,
+    snapshot,
+    subscription,
+)
+from tests.unit.billing.fake_driver import FakeDriver
+
+EVIL = "https://evil.example"
+
+
+async def subscribed(services: Services, driver: FakeDriver, *subscriptions: object) -> Account:
+    """Return an account whose customer has been synced with these subscriptions."""
+    account = await new_account(services, customer="cus_1")
+    driver.has(snapshot(*subscriptions))  # type: ignore[arg-type]
+    await sync_customer(services, account.customer)
+    return account
+
+
+async def visits(services: Services) -> list[PortalVisit]:
+    """Return every visit."""
+    async with services.database.read() as session:
+        return list((await session.exec(select(PortalVisit))).all())
+
+
+async def test_the_portal_opens_for_the_teams_customer_and_returns_through_us(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    opened = await open_portal(shop, account.identity, "/settings/billing?tab=1", locale="de")
+    [request] = driver.portals
+    assert request.payer.customer_id == "cus_1"
+    assert (
+        request.return_url
+        == f"http://localhost:3000/settings/billing/return?visit={opened.visit_id}"
+    )
+    assert request.configuration == await portal_configuration_id(shop)
+    assert request.locale == "de"
+    assert opened.provider == "stripe"
+    assert opened.url.startswith("https://portal.example.com/p/session/")
+
+    [visit] = await visits(shop)
+    assert visit.id == opened.visit_id
+    assert (visit.team_id, visit.user_id) == (account.team_id, account.identity.user_id)
+    assert (visit.kind, visit.flow, visit.return_url) == (
+        "portal",
+        None,
+        "/settings/billing?tab=1",
+    )
+    assert visit.before is not None
+    assert visit.before["subscriptions"][0]["items"][0]["plan_name"] == "Pro"
+    assert visit.returned_at is None
+
+
+async def test_the_portal_url_is_in_no_repr_no_log_and_no_table(
+    shop: Services, driver: FakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    with caplog.at_level(logging.DEBUG):
+        opened = await open_portal(shop, account.identity)
+    assert opened.url not in repr(opened)
+    assert opened.url not in caplog.text
+    assert all(opened.url not in str(visit.model_dump()) for visit in await visits(shop))
+
+
+async def test_opening_takes_one_provider_call_one_query_and_one_write(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    await open_portal(shop, account.identity)
+    driver.calls.clear()
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement.split()[0])
+
+    event.listen(shop.database.engine.sync_engine, "before_cursor_execute", note)
+    await open_portal(shop, account.identity)
+    assert driver.calls == ["start_portal_session"]
+    assert [word for word in statements if word not in ("BEGIN",)] == ["SELECT", "INSERT"]
+
+
+async def test_a_visit_before_the_first_sync_knows_no_state_before(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(shop, customer="cus_1")
+    driver.has(snapshot())
+    await open_portal(shop, account.identity)
+    [visit] = await visits(shop)
+    assert visit.before is None
+
+
+# ---------------------------------------------------------------- who may not
+
+
+async def test_a_person_without_a_team_is_told_so_first(shop: Services) -> None:
+    nobody = (await new_account(shop)).identity
+    nobody = Identity(**{**vars(nobody), "team_id": None, "role": None})
+    with pytest.raises(NoTeam):
+        await open_portal(shop, nobody, EVIL)
+
+
+async def test_a_member_without_billing_rights_is_refused_before_anything_is_looked_at(
+    shop: Services,
+) -> None:
+    account = await new_account(shop)
+    member = await new_member(shop, account)
+    with pytest.raises(NotAllowed):
+        await open_portal(shop, member, EVIL)
+
+
+async def test_a_billing_manager_may(shop: Services, driver: FakeDriver) -> None:
+    account = await subscribed(shop, driver)
+    await open_portal(shop, await new_member(shop, account, Role.BILLING_MANAGER))
+    assert len(driver.portals) == 1
+
+
+async def test_a_team_without_a_customer_never_gets_one_by_asking(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(shop)
+    with pytest.raises(NoCustomer, match="No billing customer record found"):
+        await open_portal(shop, account.identity, EVIL)
+    assert driver.snapshots == {}
+    async with shop.database.read() as session:
+        assert (await session.exec(select(Customer))).all() == []
+
+
+async def test_a_claim_that_was_never_carried_out_is_no_customer(shop: Services) -> None:
+    account = await new_account(shop)
+    async with shop.database.write() as session:
+        session.add(Customer(team_id=account.team_id, provider="stripe"))
+    with pytest.raises(NoCustomer):
+        await open_portal(shop, account.identity)
+
+
+async def test_another_providers_customer_is_a_mismatch_before_the_return_url_is_looked_at(
+    shop: Services,
+) -> None:
+    account = await new_account(shop, customer="polar_1", provider="polar")
+    with pytest.raises(ProviderMismatch) as caught:
+        await open_portal(shop, account.identity, EVIL)
+    assert str(caught.value) == "Customer provider (polar) does not match active provider (stripe)"
+
+
+async def test_a_return_url_elsewhere_is_refused_before_the_provider_is_asked(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver)
+    with pytest.raises(InvalidReturnUrl):
+        await open_portal(shop, account.identity, EVIL)
+    assert driver.portals == []
+    assert await visits(shop) == []
+
+
+# ---------------------------------------------------------------- failures
+
+
+async def test_a_customer_deleted_at_the_provider_is_an_error_and_makes_nothing_new(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver)
+    driver.delete("cus_1")
+    with pytest.raises(CustomerDeleted):
+        await open_portal(shop, account.identity)
+    assert list(driver.snapshots) == ["cus_1"]
+    assert await visits(shop) == []
+    async with shop.database.read() as session:
+        row = (await session.exec(select(Customer))).one()
+    # The page learns of it with the sync that its next opening starts.
+    assert row.wanted > row.applied
+
+
+async def test_a_provider_that_is_down_leaves_no_visit(shop: Services, driver: FakeDriver) -> None:
+    account = await subscribed(shop, driver)
+    driver.fail("start_portal_session", ProviderUnavailable(retry_after=7))
+    with pytest.raises(ProviderUnavailable) as caught:
+        await open_portal(shop, account.identity)
+    assert caught.value.retry_after == 7
+    assert await visits(shop) == []
+
+
+# ---------------------------------------------------------------- configurations
+
+
+async def test_the_configuration_is_made_once_however_many_ask_first(
+    services: Services, other_process: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(services, driver)
+    await asyncio.gather(
+        *(
+            open_portal(process, account.identity)
+            for process in (services, other_process)
+            for _ in range(3)
+        )
+    )
+    assert len(driver.configurations) == 1
+    assert {request.configuration for request in driver.portals} == set(driver.configurations)
+
+
+@pytest.mark.parametrize("name", ["bpc_someone_elses", "bpc_listed2", ""])
+async def test_a_configuration_that_is_not_ours_nor_listed_is_refused(
+    shop: Services, driver: FakeDriver, name: str
+) -> None:
+    account = await subscribed(shop, driver)
+    with pytest.raises(InvalidRequest, match=r"^configuration: "):
+        await open_portal(shop, account.identity, configuration=name)
+    assert driver.portals == []
+
+
+async def test_a_listed_configuration_and_our_own_are_used(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver)
+    await open_portal(shop, account.identity, configuration="bpc_listed")
+    ours = await portal_configuration_id(shop)
+    await open_portal(shop, account.identity, configuration=ours)
+    assert [request.configuration for request in driver.portals] == ["bpc_listed", ours]
+
+
+async def test_our_configuration_is_remade_when_the_provider_refuses_it(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver)
+    old = await portal_configuration_id(shop)
+    driver.configurations = {"bpc_new": "x"}
+    driver.fail("start_portal_session", ConfigurationUnusable("inactive"))
+    await open_portal(shop, account.identity)
+    assert driver.portals[-1].configuration == "bpc_new" != old
+    await open_portal(shop, account.identity)
+    assert driver.count("start_portal_session") == 3
+
+
+# ---------------------------------------------------------------- flows
+
+
+@pytest.mark.parametrize("flow", list(FlowType))
+async def test_each_flow_reaches_the_provider(
+    shop: Services, driver: FakeDriver, flow: FlowType
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    await open_portal(shop, account.identity, flow=PortalFlow(type=flow))
+    [request] = driver.portals
+    assert request.flow
+    assert request.flow.type is flow
+    about = flow in (FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE)
+    assert request.flow.subscription_id == ("sub_1" if about else None)
+    [visit] = await visits(shop)
+    assert visit.flow == flow.value
+
+
+async def test_a_flow_the_provider_lacks_is_refused(shop: Services, driver: FakeDriver) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    driver.capabilities = Capabilities(
+        flows=frozenset(), return_url=False, checkout=True, event_list=True
+    )
+    with pytest.raises(InvalidRequest, match=r"^flow: "):
+        await open_portal(
+            shop, account.identity, flow=PortalFlow(type=FlowType.PAYMENT_METHOD_UPDATE)
+        )
+
+
+@pytest.mark.parametrize("name", ["sub_of_someone_else", "sub_nobody"])
+async def test_a_subscription_of_someone_else_is_refused(
+    shop: Services, driver: FakeDriver, name: str
+) -> None:
+    other = await new_account(shop, customer="cus_2")
+    driver.has(
+        snapshot(subscription(id="sub_of_someone_else", items=(item(id="si_9"),)), customer="cus_2")
+    )
+    await sync_customer(shop, other.customer)
+    account = await subscribed(shop, driver, subscription(PRO))
+    flow = PortalFlow(type=FlowType.SUBSCRIPTION_CANCEL, subscription_id=name)
+    with pytest.raises(InvalidRequest, match=r"^flow: there is no such live subscription"):
+        await open_portal(shop, account.identity, flow=flow)
+    assert driver.portals == []
+
+
+async def test_of_several_subscriptions_a_flow_gets_the_newest_live_one(
+    shop: Services, driver: FakeDriver
+) -> None:
+    first = subscription(PRO)
+    account = await subscribed(
+        shop,
+        driver,
+        first,
+        canceling(
+            TEAM,
+            id="sub_2",
+            items=(item(TEAM, id="si_2"),),
+            created_at=first.created_at.replace(day=5),
+        ),
+        ended(id="sub_3", items=(item(id="si_3"),), created_at=first.created_at.replace(day=9)),
+    )
+    update = PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)
+    cancel = PortalFlow(type=FlowType.SUBSCRIPTION_CANCEL)
+    await open_portal(shop, account.identity, flow=update)
+    await open_portal(shop, account.identity, flow=cancel)
+    named = [request.flow.subscription_id for request in driver.portals if request.flow]
+    # What is canceling already cannot be canceled.
+    assert named == ["sub_2", "sub_1"]
+
+
+async def test_a_plan_that_is_canceling_is_not_canceled_again(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, canceling())
+    with pytest.raises(InvalidRequest, match="already set to cancel"):
+        await open_portal(
+            shop, account.identity, flow=PortalFlow(type=FlowType.SUBSCRIPTION_CANCEL)
+        )
+
+
+async def test_without_a_live_subscription_such_a_flow_says_to_choose_a_plan(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, ended())
+    with pytest.raises(InvalidRequest, match="Choose a plan"):
+        await open_portal(
+            shop, account.identity, flow=PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)
+        )
+    await open_portal(shop, account.identity)
+    assert len(driver.portals) == 1
