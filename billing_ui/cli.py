@@ -1,6 +1,7 @@
 """The `billing-ui` command: people, customers, the database and the sandbox, for whoever runs the dashboard."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -25,6 +26,7 @@ from billing_ui.models import Customer, Role
 from billing_ui.payments.types import NoCustomer, PaymentError
 from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
 from billing_ui.settings import Settings, load_settings
+from billing_ui.telemetry import configure_logging
 
 Result = TypeVar("Result")
 
@@ -130,7 +132,10 @@ def sync(
 
 @app.command()
 def sandbox(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, envvar="SANDBOX_PORT", help="Port to listen on."),
+    ] = None,
 ) -> None:
     """Run the sandbox by itself: a payment provider for development, with a hosted portal."""
     command = [sys.executable, "-m", "billing_ui.sandbox"]
@@ -143,6 +148,7 @@ def sandbox(
 
 def main() -> None:
     """Run the command line."""
+    configure_logging(level=logging.WARNING)
     app()
 
 
