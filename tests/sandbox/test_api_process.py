@@ -1,0 +1,79 @@
+"""The sandbox as a process: its port, its end, and what a sudden death leaves."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import stripe
+
+from tests.conftest import free_port
+
+
+def start(database: Path, port: int, *options: str) -> "subprocess.Popen[str]":
+    """Start a sandbox and return it when it listens or has ended."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "billing_ui.sandbox", "--port", str(port)),
+            *("--database", str(database), *options),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line in ("", f"Sandbox listening on http://127.0.0.1:{port}\n")
+    return process
+
+
+def client(port: int) -> stripe.StripeClient:
+    """Return the SDK for a sandbox."""
+    address = f"http://127.0.0.1:{port}"
+    return stripe.StripeClient(
+        "sk_test_process", base_addresses={"api": address}, http_client=stripe.UrllibClient()
+    )
+
+
+def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
+    database, port = tmp_path / "sandbox.db", free_port()
+    process = start(database, port)
+    made = [client(port).v1.customers.create({"name": str(number)}).id for number in range(20)]
+    process.kill()
+    process.wait()
+    again = start(database, port)
+    listed = client(port).v1.customers.list({"limit": 100}).data
+    assert [one.id for one in listed] == made[::-1]
+    events = client(port).v1.events.list({"limit": 100}).data
+    assert len(events) == 20
+    again.kill()
+    again.wait()
+
+
+def test_it_ends_with_its_standard_input(tmp_path: Path) -> None:
+    process = start(tmp_path / "sandbox.db", free_port(), "--exit-with-stdin")
+    assert process.poll() is None
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(timeout=20) == 0
+
+
+def test_a_taken_port_is_said_and_is_an_error(tmp_path: Path) -> None:
+    port = free_port()
+    first = start(tmp_path / "one.db", port)
+    second = start(tmp_path / "two.db", port)
+    assert second.wait(timeout=20) == 1
+    assert second.stderr is not None
+    message = second.stderr.read()
+    assert f"The sandbox cannot listen on 127.0.0.1:{port}" in message
+    assert "Traceback" not in message
+    first.kill()
+    first.wait()
+
+
+def test_its_front_page_says_what_it_is(sandbox_url: str) -> None:
+    page = httpx.get(sandbox_url)
+    assert page.status_code == 200
+    assert "Billing sandbox" in page.text
+    assert sandbox_url in page.text
