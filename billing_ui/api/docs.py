@@ -1,6 +1,7 @@
 """The API's documentation: its OpenAPI document, and a page made of it that needs no script and no network."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from billing_ui.accounts.sessions import session_cookie_name
 from billing_ui.api.caller import services_of
@@ -52,7 +54,13 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["type_of"] = type_of
+    environment.filters["with_code"] = with_code
     return environment
+
+
+def with_code(text: str) -> Markup:
+    """Return `text` as HTML, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped first
 
 
 def type_of(schema: dict[str, Any]) -> str:

@@ -14,10 +14,13 @@ from billing_ui.api.schemas import Failure
 _REF: Final = "#/components/schemas/{model}"
 _DESCRIPTION: Final = """
 Amounts are integers in minor units, times are ISO 8601 in UTC.
+
 Every failure is `{"success": false, "error": {"code", "message"}}`, except on `/api/payments/portal`.
-When a request breaks several rules, the first of these is answered: who you are (401), where you come from
-(403), the body (400), team (404), role (403), customer (404), provider (409), return URL (400).
-A Bearer token goes before a cookie; a POST with the cookie needs this site's `Origin`.
+
+When a request breaks several rules, the first of these is answered: who you are (401), where you come from (403), \
+the body (400), team (404), role (403), customer (404), provider (409), return URL (400).
+
+A Bearer token goes before a cookie. A POST with the cookie needs this site's `Origin`.
 """
 
 BEARER: Final = "bearer"

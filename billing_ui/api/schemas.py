@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
+from typing_extensions import TypeForm
 
 from billing_ui.api.errors import Code
 from billing_ui.payments.types import FlowType, SubscriptionState
@@ -188,6 +189,11 @@ class Success(BaseModel, Generic[Data]):
 
     success: Literal[True]
     data: Data
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[TypeForm[Any], ...]) -> str:
+        """Return the name in the API's description, such as "TokenAnswer"."""
+        return f"{getattr(params[0], '__name__', 'Data')}Answer"
 
 
 class ErrorDetail(BaseModel):
