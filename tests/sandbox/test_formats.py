@@ -13,8 +13,8 @@ from billing_ui.sandbox.stripe.hosted.formats import choose_formats, per_interva
         (0, "eur", "€0.00"),
         (-2500, "usd", "\N{MINUS SIGN}$25.00"),
         (500, "jpy", "¥500"),
-        (50000, "isk", "ISK\N{NO-BREAK SPACE}500"),
-        (12345, "kwd", "KWD\N{NO-BREAK SPACE}12.345"),
+        (50000, "isk", "ISK500"),
+        (12345, "kwd", "KWD12.345"),
     ],
 )
 def test_an_amount_has_the_decimals_of_its_currency(minor: int, currency: str, text: str) -> None:
