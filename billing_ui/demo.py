@@ -152,9 +152,7 @@ class _Sandbox:
 
 async def _seed_sandbox(url: str) -> None:
     now = utc_now()
-    async with httpx.AsyncClient(
-        base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False
-    ) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
         sandbox = _Sandbox(client)
         await sandbox.reset()
         await _create_catalog(sandbox, _months_before(now, 30))
@@ -209,9 +207,7 @@ async def _create_customer(
 
 
 async def _pay_with(sandbox: _Sandbox, customer: str, card: str, at: datetime) -> None:
-    method = await sandbox.call(
-        f"/v1/payment_methods/{card}/attach", {"customer": customer}, at=at
-    )
+    method = await sandbox.call(f"/v1/payment_methods/{card}/attach", {"customer": customer}, at=at)
     settings = {"invoice_settings": {"default_payment_method": method["id"]}}
     await sandbox.call(f"/v1/customers/{customer}", settings, at=at)
 

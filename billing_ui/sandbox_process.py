@@ -84,7 +84,7 @@ async def _keep_running(port: int, database: Path) -> None:
 async def _running_elsewhere(address: Path) -> str:
     async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
         while True:
-            url = address.read_text().strip() if address.exists() else ""
+            url = _last_url(address)
             if url and await _healthy(client, url):
                 return url
             await asyncio.sleep(0.1)
@@ -112,11 +112,17 @@ async def _healthy(client: httpx.AsyncClient, url: str) -> bool:
     return response.is_success
 
 
+def _last_url(address: Path) -> str:
+    try:
+        return address.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _last_port(address: Path) -> int:
     # Links to invoices carry the port, so the one used before is the best one to use again.
-    with contextlib.suppress(OSError, ValueError):
-        return int(address.read_text().rpartition(":")[2])
-    return DEFAULT_PORT
+    port = _last_url(address).rpartition(":")[2]
+    return int(port) if port.isdecimal() else DEFAULT_PORT
 
 
 async def _free_port(wanted: int | None, preferred: int) -> int:
