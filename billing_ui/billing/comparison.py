@@ -1,6 +1,7 @@
 """What differs between two snapshots of one customer, as named changes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from billing_ui.billing.changes import (
     DETAIL_FIELDS,
@@ -38,6 +39,16 @@ from billing_ui.payments.types import (
 )
 
 
+_RENEWING: Final = frozenset(
+    {
+        SubscriptionState.ACTIVE,
+        SubscriptionState.TRIALING,
+        SubscriptionState.PAST_DUE,
+        SubscriptionState.UNPAID,
+    }
+)
+
+
 def compare(before: Snapshot | None, after: Snapshot) -> tuple[Change, ...]:
     """Return what differs between two full snapshots of one customer, the most important first.
 
@@ -63,9 +74,10 @@ def default_payment_method(
     methods: Sequence[SnapshotPaymentMethod],
 ) -> SnapshotPaymentMethod | None:
     """Return the one that pays the next invoice: the default one, or the only one."""
-    return next(
+    return min(
         (method for method in methods if method.is_default),
-        methods[0] if len(methods) == 1 else None,
+        key=lambda method: method.id,
+        default=methods[0] if len(methods) == 1 else None,
     )
 
 
@@ -75,7 +87,7 @@ def next_date(subscription: SnapshotSubscription) -> NextDate | None:
         return NextDate(what="cancels", at=subscription.cancel_at)
     if subscription.state is SubscriptionState.TRIALING and subscription.trial_end:
         return NextDate(what="trial_ends", at=subscription.trial_end)
-    if subscription.current_period_end and subscription.state.live:
+    if subscription.current_period_end and subscription.state in _RENEWING:
         return NextDate(what="renews", at=subscription.current_period_end)
     return None
 

@@ -97,7 +97,7 @@ def card(last4: str = "4242", *, default: bool = True, **fields: Any) -> Snapsho
     return SnapshotPaymentMethod(**defaults | fields)
 
 
-def invoice(number: int = 1, **fields: Any) -> SnapshotInvoice:
+def invoice(number: int = 1, /, **fields: Any) -> SnapshotInvoice:
     """Return a paid invoice; a later number is a later one."""
     total = fields.pop("total", 17460)
     paid = fields.get("status", "paid") == "paid"
