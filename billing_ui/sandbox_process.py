@@ -48,7 +48,7 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
     try:
         port = await _free_port(settings.sandbox_port, _last_port(address))
         url = f"http://{_HOST}:{port}"
-        keeper = asyncio.create_task(_keep_running(port, directory / "sandbox.db"))
+        keeper = asyncio.create_task(_keep_running(settings, port, directory / "sandbox.db"))
         try:
             await _wait_until_healthy(url, keeper)
             address.write_text(url)
@@ -61,13 +61,13 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
         lock.release()
 
 
-async def _keep_running(port: int, database: Path) -> None:
+async def _keep_running(settings: Settings, port: int, database: Path) -> None:
     """Run the sandbox and start it again should it die; cancelling closes it."""
     while True:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "billing_ui.sandbox", "--exit-with-stdin"),
-            *("--port", str(port), "--database", str(database)),
+            *("--port", str(port), "--database", str(database), "--name", settings.app_name),
             stdin=asyncio.subprocess.PIPE,
         )
         try:
