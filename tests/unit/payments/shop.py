@@ -17,7 +17,8 @@ class Shop:
 
     async def product(self, name: str = "Pro", **fields: Any) -> str:
         """Make a product and return its id."""
-        return (await self.sdk.v1.products.create_async({"name": name, **fields})).id
+        params: Any = {"name": name, **fields}
+        return (await self.sdk.v1.products.create_async(params)).id
 
     async def price(
         self, product: str, amount: int = 14900, interval: Any = "month", **fields: Any
@@ -25,10 +26,8 @@ class Shop:
         """Make a price in dollars and return its id; no interval makes it a price for once."""
         if interval:
             fields["recurring"] = {"interval": interval}
-        made = await self.sdk.v1.prices.create_async(
-            {"product": product, "currency": "usd", "unit_amount": amount, **fields}
-        )
-        return made.id
+        params: Any = {"product": product, "currency": "usd", "unit_amount": amount, **fields}
+        return (await self.sdk.v1.prices.create_async(params)).id
 
     async def customer(self, driver: StripeDriver, card: str | None = "pm_card_visa") -> str:
         """Make a customer with a default card and return the id."""
@@ -42,7 +41,6 @@ class Shop:
 
     async def subscribe(self, customer: str, *prices: str, **fields: Any) -> stripe.Subscription:
         """Subscribe a customer to prices."""
-        items: Any = [{"price": price} for price in prices]
-        return await self.sdk.v1.subscriptions.create_async(
-            {"customer": customer, "items": items, **fields}
-        )
+        items = [{"price": price} for price in prices]
+        params: Any = {"customer": customer, "items": items, **fields}
+        return await self.sdk.v1.subscriptions.create_async(params)

@@ -17,6 +17,7 @@ from billing_ui.payments.types import (
 )
 from tests.conftest import running_sandbox
 from tests.unit.payments.conftest import KEY
+from tests.unit.payments.scripted import ScriptedServer, json_answer
 from tests.unit.payments.shop import Shop
 
 
@@ -179,15 +180,29 @@ async def test_a_known_configuration_that_fits_costs_no_call(
     assert await nowhere.ensure_portal_configuration(stored, known) == known
 
 
-async def test_a_lost_id_is_found_again_without_writing_anything(
+async def test_a_lost_id_is_found_again(
     driver: StripeDriver, second_driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
 ) -> None:
     await shop.price(await shop.product())
     catalog = await driver.fetch_catalog()
     known = await driver.ensure_portal_configuration(catalog, None)
-    before = await configurations(sdk)
     assert await second_driver.ensure_portal_configuration(catalog, None) == known
-    assert await configurations(sdk) == before
+    assert len(await configurations(sdk)) == 1
+
+
+async def test_what_is_found_and_fits_is_not_written_again(
+    driver: StripeDriver, scripted: ScriptedServer, scripted_driver: StripeDriver, shop: Shop
+) -> None:
+    await shop.price(await shop.product())
+    catalog = await driver.fetch_catalog()
+    known = await driver.ensure_portal_configuration(catalog, None)
+    metadata = {"managed_by": "billing-ui", "content_hash": known.hash}
+    found = {"id": known.id, "active": True, "created": 1, "metadata": metadata}
+    scripted.answers = [
+        json_answer({"object": "list", "data": [found], "has_more": False, "url": "/v1/x"})
+    ]
+    assert await scripted_driver.ensure_portal_configuration(catalog, None) == known
+    assert [seen.method for seen in scripted.seen] == ["GET"]
 
 
 @pytest.mark.parametrize("remembered", [True, False])

@@ -144,7 +144,7 @@ async def test_an_answer_that_is_not_json_is_unavailable(
 async def test_a_redirect_is_not_followed(
     scripted: ScriptedServer, scripted_driver: StripeDriver
 ) -> None:
-    scripted.answers = [json_answer({}, 307, Location="http://elsewhere.test/")]
+    scripted.answers = [json_answer({}, 307, Location="/elsewhere")]
     assert isinstance(await failure_of(scripted_driver), PaymentError)
     assert {seen.path for seen in scripted.seen} == {"/v1/billing_portal/sessions"}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import stripe
@@ -80,12 +81,49 @@ async def test_several_subscriptions_with_several_items_are_all_there(
     assert found[second.id].ended_at is not None
 
 
-async def test_more_than_ten_items_are_all_there(driver: StripeDriver, shop: Shop) -> None:
-    prices = [await shop.price(await shop.product(f"Part {part}"), part) for part in range(1, 13)]
-    customer = await shop.customer(driver)
-    await shop.subscribe(customer, *prices)
-    (subscription,) = (await driver.fetch_snapshot(customer)).subscriptions
-    assert {item.price_id for item in subscription.items} == set(prices)
+async def test_items_beyond_those_that_come_with_a_subscription_are_fetched(
+    scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    items = [item(number) for number in range(12)]
+    subscription = {
+        **dict.fromkeys(("cancel_at", "canceled_at", "ended_at", "trial_end", "pause_collection")),
+        **{"id": "sub_1", "object": "subscription", "status": "active", "currency": "usd"},
+        **{"created": 1, "cancel_at_period_end": False, "default_payment_method": None},
+        "items": listed(items[:10], has_more=True),
+    }
+    customer: dict[str, Any] = {
+        **dict.fromkeys(("email", "name", "phone", "address", "currency", "default_source")),
+        **{"id": "cus_1", "object": "customer", "metadata": {}, "invoice_settings": None},
+    }
+    answers = {
+        "/v1/customers/cus_1": customer,
+        "/v1/subscriptions": listed([subscription]),
+        "/v1/subscription_items": listed(items),
+        "/v1/prices": listed([item["price"] for item in items]),
+    }
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(answers.get(request.path, listed([])))
+
+    scripted.answers = [answer]
+    (found,) = (await scripted_driver.fetch_snapshot("cus_1")).subscriptions
+    assert [one.id for one in found.items] == [one["id"] for one in items]
+    assert len(scripted.seen) == 6
+
+
+def item(number: int) -> dict[str, Any]:
+    """Return a subscription item as Stripe answers it."""
+    price = {
+        **{"id": f"price_{number}", "object": "price", "currency": "usd", "unit_amount": number},
+        **{"product": "prod_1", "recurring": None, "nickname": "Part"},
+    }
+    periods = {"current_period_start": 1, "current_period_end": 2}
+    return {"id": f"si_{number}", "object": "subscription_item", "price": price, **periods}
+
+
+def listed(data: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:
+    """Return a list as Stripe answers it."""
+    return {"object": "list", "data": data, "has_more": has_more, "url": "/v1/things"}
 
 
 async def test_a_price_older_than_the_newest_hundred_still_has_its_name_and_amount(
@@ -188,9 +226,7 @@ async def test_everything_is_asked_for_at_once(
             await all_here.wait()
         if request.path.startswith("/v1/customers/"):
             return web.json_response({"id": "cus_1", "object": "customer", "deleted": True})
-        return web.json_response(
-            {"object": "list", "data": [], "has_more": False, "url": request.path}
-        )
+        return web.json_response(listed([]))
 
     scripted.answers = [answer]
     assert (await scripted_driver.fetch_snapshot("cus_1")).customer.deleted
