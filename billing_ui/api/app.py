@@ -1,11 +1,9 @@
 """The HTTP API as one FastAPI app; the roof serves it in front of the pages."""
 
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
@@ -29,7 +27,6 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        exception_handlers={HTTPException: _not_ours},
     )
     app.state.services = services
     app.state.readiness = readiness
@@ -64,14 +61,3 @@ class _Unknown:
         else:
             response = envelope(problem_of(NoSuchPath()))
         await response(scope, receive, send)
-
-
-async def _not_ours(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {
-        HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
-        HTTPStatus.METHOD_NOT_ALLOWED: Code.METHOD_NOT_ALLOWED,
-    }.get(HTTPStatus(error.status_code), Code.INVALID_REQUEST)
-    response = envelope(Problem(code, error.detail))
-    response.headers.update(error.headers or {})
-    return response
