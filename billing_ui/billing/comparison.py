@@ -38,7 +38,6 @@ from billing_ui.payments.types import (
     SubscriptionState,
 )
 
-
 _RENEWING: Final = frozenset(
     {
         SubscriptionState.ACTIVE,

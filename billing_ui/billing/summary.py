@@ -1,4 +1,4 @@
-"""What the pages show of a team, read from our tables alone: it never waits for the provider."""
+"""What the billing page shows of a team, read from our tables alone: it never waits for the provider."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,6 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import owner_contact
 from billing_ui.billing.customers import NEWEST_FIRST, current_customer
-from billing_ui.billing.invoices import InvoicePage, InvoiceRow, load_invoices
-from billing_ui.billing.pricing import Pricing, PricingPrice, PricingProduct, load_pricing
 from billing_ui.billing.services import Services
 from billing_ui.billing.words import provider_name
 from billing_ui.models import (
@@ -29,23 +27,6 @@ from billing_ui.models import (
     SubscriptionItem,
 )
 from billing_ui.payments.types import Address, Capabilities, SubscriptionState, TaxId
-
-__all__ = [
-    "BillingDetails",
-    "BillingSummary",
-    "InvoicePage",
-    "InvoiceRow",
-    "Overdue",
-    "PaymentMethodSummary",
-    "PlanItem",
-    "PlanSummary",
-    "Pricing",
-    "PricingPrice",
-    "PricingProduct",
-    "load_billing",
-    "load_invoices",
-    "load_pricing",
-]
 
 _OVERDUE_STATES: Final = frozenset({SubscriptionState.PAST_DUE, SubscriptionState.UNPAID})
 
