@@ -1,0 +1,102 @@
+"""One running installation and one browser for all end-to-end tests; a fresh profile for each of them."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from filelock import FileLock
+from playwright.async_api import Browser, async_playwright
+
+from billing_ui.billing.services import Services
+from billing_ui.settings import Settings
+from tests.e2e.factories import World
+from tests.e2e.sandbox import KEY, Sandbox
+from tests.e2e.server import LOCK, Server
+from tests.e2e.visitors import Visitors, open_browser
+
+_HERE = Path(__file__).parent
+_outcome = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run these tests in one event loop, which the browser belongs to."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let fixtures know whether their test failed."""
+    report = yield
+    if report.when == "call":
+        item.stash[_outcome] = report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The running application."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    running = Server(tmp_path_factory.mktemp("e2e"))
+    with FileLock(LOCK):
+        running.start()
+        yield running
+        running.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sandbox(server: Server) -> AsyncIterator[Sandbox]:
+    """The payment provider."""
+    provider = Sandbox(server.sandbox_url)
+    yield provider
+    await provider.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def services(server: Server) -> AsyncIterator[Services]:
+    """The application's database and provider, for this process."""
+    opened = Services.open(
+        Settings(
+            _env_file=None,
+            port=server.port,
+            base_url=server.base_url,
+            database_url=server.database_url,
+            secret_key="for tests only",
+            stripe_secret_key=KEY,
+            stripe_api_base=server.api_base,
+        )
+    )
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def world(services: Services, sandbox: Sandbox) -> World:
+    """Makes teams, people and what they pay for."""
+    return World(services, sandbox)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """The browser."""
+    async with async_playwright() as playwright:
+        opened = await open_browser(playwright)
+        yield opened
+        await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitors(
+    request: pytest.FixtureRequest, browser: Browser, server: Server, tmp_path: Path
+) -> AsyncIterator[Visitors]:
+    """The people of one test. Their browsers must have nothing to complain about."""
+    people = Visitors(browser, server.base_url)
+    yield people
+    failed = request.node.stash.get(_outcome, False)
+    if failed or people.complaints:
+        await people.photograph(tmp_path)
+        print(f"Screenshots: {tmp_path}\n{server.tail(40)}")
+    await people.leave()
+    assert failed or people.complaints == []

@@ -1,0 +1,107 @@
+"""Teams, their people and what they pay for, made through the application's own modules."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from billing_ui.accounts.sessions import sign_in_as
+from billing_ui.accounts.teams import add_member, create_team
+from billing_ui.accounts.users import create_user
+from billing_ui.billing.customers import link_customer
+from billing_ui.billing.services import Services
+from billing_ui.billing.sync import sync_customer
+from billing_ui.models import Role
+from tests.e2e.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody signed in; `customer` is the provider's id of what their team pays as, if it does."""
+
+    token: str
+    user_id: UUID
+    email: str
+    team_id: UUID
+    customer: str = ""
+
+
+class World:
+    """Makes what a test needs and nobody else touches."""
+
+    def __init__(self, services: Services, sandbox: Sandbox) -> None:
+        """Write into the database of `services`, and into `sandbox`."""
+        self.services = services
+        self.sandbox = sandbox
+
+    async def newcomer(self, team_name: str = "Newcomers") -> Person:
+        """Return the owner of a new team that the provider has never heard of."""
+        team = await create_team(self.services.database, team_name)
+        return await self.colleague(team.id)
+
+    async def colleague(
+        self, team_id: UUID, role: Role = Role.OWNER, customer: str = ""
+    ) -> Person:
+        """Return somebody new in a team."""
+        database = self.services.database
+        user = await create_user(database, f"{uuid4().hex[:12]}@example.com", None, "Robin Reed")
+        await add_member(database, team_id, user.id, role)
+        token = await sign_in_as(database, user.id)
+        return Person(token, user.id, user.email, team_id, customer)
+
+    async def customer(
+        self, card: str | None = "pm_card_visa", team_name: str = "Subscribers", **params: Any
+    ) -> Person:
+        """Return the owner of a new team with a customer who has a card, but no plan."""
+        owner = await self.newcomer(team_name)
+        customer = {
+            "name": team_name,
+            "email": owner.email,
+            "metadata": {"team_id": str(owner.team_id), "generation": "1"},
+        }
+        calls = [_call("/v1/customers", customer | params, "customer")]
+        if card is not None:
+            calls += [
+                _call(f"/v1/payment_methods/{card}/attach", {"customer": "{customer.id}"}, "card"),
+                _call(
+                    "/v1/customers/{customer.id}",
+                    {"invoice_settings": {"default_payment_method": "{card.id}"}},
+                ),
+            ]
+        created = await self.sandbox.batch(*calls)
+        person = Person(owner.token, owner.user_id, owner.email, owner.team_id, created[0]["id"])
+        await self._know(person)
+        return person
+
+    async def subscriber(
+        self,
+        plan: str = "pro",
+        seats: int = 1,
+        *,
+        interval: str = "month",
+        card: str | None = "pm_card_visa",
+        **params: Any,
+    ) -> Person:
+        """Return the owner of a new team that has subscribed to a plan of the demo shop."""
+        person = await self.customer(card)
+        price = f"price_demo_{plan}_{interval}"
+        subscription = {
+            "customer": person.customer,
+            "items": [{"price": price, "quantity": seats}],
+            **params,
+        }
+        await self.sandbox.batch(_call("/v1/subscriptions", subscription))
+        await self.sync(person)
+        return person
+
+    async def sync(self, person: Person) -> None:
+        """Make the application's copy say what the provider says."""
+        await self._know(person)
+
+    async def _know(self, person: Person) -> None:
+        customer_id = await link_customer(self.services, person.team_id, person.customer)
+        await sync_customer(self.services, customer_id)
+
+
+def _call(path: str, params: dict[str, Any], name: str | None = None) -> dict[str, Any]:
+    call = {"method": "post", "path": path, "params": params}
+    return call if name is None else call | {"as": name}
