@@ -13,6 +13,7 @@ from billing_ui.clock import utc_now
 from billing_ui.payments.types import InvalidRequest
 
 TICKET_LIFETIME_SECONDS: Final = 60
+_EXPIRED: Final = "This link has expired. Open the page anew."
 
 
 def seal_departure(services: Services, identity: Identity, url: str) -> str:
@@ -32,11 +33,11 @@ def open_departure(services: Services, identity: Identity, ticket: str) -> str:
     """
     try:
         opened = _box(services).decrypt_at_time(ticket, TICKET_LIFETIME_SECONDS, _seconds())
-    except InvalidToken:
-        raise InvalidRequest("This link has expired. Open the billing portal again.") from None
+    except (InvalidToken, ValueError):
+        raise InvalidRequest(_EXPIRED) from None
     session_id, url = json.loads(opened)
     if session_id != str(identity.session_id):
-        raise InvalidRequest("This link has expired. Open the billing portal again.")
+        raise InvalidRequest(_EXPIRED)
     return str(url)
 
 
