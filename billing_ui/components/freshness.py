@@ -29,7 +29,11 @@ def freshness() -> rx.Component:
             BillingState.offers_refresh,
             rx.fragment(
                 rx.el.button(
-                    icon("refresh"),
+                    rx.cond(
+                        BillingState.refreshing,
+                        rx.el.span(class_name="spin", aria_hidden="true"),
+                        icon("refresh"),
+                    ),
                     "Refresh",
                     type="button",
                     class_name="btn ghost",

@@ -128,6 +128,7 @@ class PricingState(rx.State):
     @rx.event
     async def settle_seats(self, text: str) -> None:
         """Put the number that counts back into the field, when something else was left there."""
+        hand_over(self, await identity_of(self))
         if text.strip() != self.seats:
             self.seats_shown += 1
 

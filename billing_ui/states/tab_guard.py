@@ -1,0 +1,32 @@
+"""Keeping what one person saw in a tab from the next person who loads it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from reflex.event import Event, get_hydrate_event
+from reflex.middleware.middleware import Middleware
+
+from billing_ui.states.session import hand_over, identity_of
+
+
+class TabGuard(Middleware):
+    """Blanks a tab's states before a newly loaded document is sent them.
+
+    A tab keeps its states over signing out and in, and Reflex answers a document's first event with all
+    of them, before any handler of ours runs.
+    """
+
+    async def preprocess(self, app: object, state: Any, event: Event) -> None:
+        """Hand every state over to whoever loads the document."""
+        if event.name != get_hydrate_event(state):
+            return
+        identity = await identity_of(state)
+        for owned in _owned_states(state):
+            hand_over(owned, identity)
+
+
+def _owned_states(state: Any) -> Iterator[Any]:
+    if "_owner" in type(state).__fields__:
+        yield state
+    for substate in state.substates.values():
+        yield from _owned_states(substate)
