@@ -6,7 +6,6 @@ import reflex as rx
 
 _SHAPES: Final = {
     "active": "circle-check",
-    "back": "minus",
     "calendar": "calendar",
     "canceling": "calendar-x",
     "card": "credit-card",
@@ -30,7 +29,6 @@ _SHAPES: Final = {
     "plan": "layers",
     "refresh": "rotate-cw",
     "sandbox": "flask-conical",
-    "sign_out": "log-out",
     "theme": "moon",
     "warning": "triangle-alert",
 }

@@ -1,12 +1,20 @@
 """Keeping what one person saw in a tab from the next person who loads it."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from reflex.event import Event, get_hydrate_event
+import reflex as rx
+from reflex.constants import CompileVars
+from reflex.event import Event
 from reflex.middleware.middleware import Middleware
 
 from billing_ui.states.session import hand_over, identity_of
+
+FIRST_EVENTS: Final = frozenset(
+    f"{rx.State.get_full_name()}.{name}"
+    for name in (CompileVars.HYDRATE, CompileVars.HYDRATE_AND_LOAD)
+)
+"""What a document sends first, and is answered with the tab's states."""
 
 
 class TabGuard(Middleware):
@@ -18,7 +26,7 @@ class TabGuard(Middleware):
 
     async def preprocess(self, app: object, state: Any, event: Event) -> None:
         """Hand every state over to whoever loads the document."""
-        if event.name != get_hydrate_event(state):
+        if event.name not in FIRST_EVENTS:
             return
         identity = await identity_of(state)
         for owned in _owned_states(state):

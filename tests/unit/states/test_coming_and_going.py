@@ -5,7 +5,7 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
-from reflex.event import Event, get_hydrate_event
+from reflex.event import Event
 
 from billing_ui.accounts.sessions import identify, sign_out
 from billing_ui.billing.portal import open_portal
@@ -14,7 +14,7 @@ from billing_ui.payments.types import ProviderUnavailable
 from billing_ui.states.billing import BillingState
 from billing_ui.states.returning import ReturnState
 from billing_ui.states.sign_in import HomeState, SignInState, destination_after
-from billing_ui.states.tab_guard import TabGuard
+from billing_ui.states.tab_guard import FIRST_EVENTS, TabGuard
 from billing_ui.states.viewer import ViewerState, initials
 from tests.unit.billing.factories import PRO, snapshot, subscription
 from tests.unit.billing.fake_driver import FakeDriver
@@ -164,8 +164,9 @@ async def test_the_first_address_points_on(services: Services, owner: str) -> No
     assert redirect_of(await Tab(None, path="/").send(HomeState.load)) == "/sign-in"
 
 
+@pytest.mark.parametrize("event", sorted(FIRST_EVENTS))
 async def test_a_document_loaded_after_signing_out_is_sent_nothing_of_what_was_there(
-    services: Services, owner: str
+    services: Services, owner: str, event: str
 ) -> None:
     tab = Tab(owner)
     await tab.send(BillingState.load)
@@ -173,7 +174,7 @@ async def test_a_document_loaded_after_signing_out_is_sent_nothing_of_what_was_t
     await sign_out(services.database, owner)
     tab.sign_in(None)
 
-    await guard(tab)
+    await guard(tab, event)
 
     sent = tab.sent()
     assert not any(secret in sent for secret in ("Northwind Labs", "@example.com", "ACME-00"))
@@ -199,8 +200,6 @@ def test_initials_are_of_the_first_two_words(name: str, letters: str) -> None:
     assert initials(name) == letters
 
 
-async def guard(tab: Tab) -> None:
+async def guard(tab: Tab, event: str = "reflex___state____state.hydrate_and_load") -> None:
     """Do what happens before a newly loaded document is sent the tab's states."""
-    root = tab.root
-    event = Event(name=get_hydrate_event(root))
-    await TabGuard().preprocess(None, root, event)
+    await TabGuard().preprocess(None, tab.root, Event(name=event))
