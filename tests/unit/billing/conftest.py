@@ -1,6 +1,7 @@
 """What the tests of the use cases share: services on both databases, before a provider in memory."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -13,16 +14,16 @@ from tests.unit.billing.factories import catalog
 from tests.unit.billing.fake_driver import FakeDriver, FakeDrivers
 
 
-def make_settings(**fields: object) -> Settings:
+def make_settings(**fields: Any) -> Settings:
     """Return settings that depend on nothing around the test."""
-    defaults: dict[str, object] = {
+    defaults: dict[str, Any] = {
         "base_url": "http://localhost:3000",
         "secret_key": SecretStr("a key that only tests know"),
         "stripe_secret_key": SecretStr("sk_test_unit"),
         "allowed_return_origins": ("https://app.example.com",),
         "stripe_portal_configurations": ("bpc_listed",),
     }
-    return Settings(_env_file=None, **defaults | fields)  # type: ignore[call-arg]
+    return Settings(_env_file=None, **defaults | fields)
 
 
 @pytest.fixture

@@ -79,7 +79,11 @@ def canceling(price: str = PRO, **fields: Any) -> SnapshotSubscription:
 
 def ended(price: str = PRO, **fields: Any) -> SnapshotSubscription:
     """Return a subscription that ended on December 3, 2026."""
-    defaults = {"status": "canceled", "state": SubscriptionState.ENDED, "ended_at": NOW}
+    defaults: dict[str, Any] = {
+        "status": "canceled",
+        "state": SubscriptionState.ENDED,
+        "ended_at": NOW,
+    }
     return subscription(price, **defaults | fields)
 
 

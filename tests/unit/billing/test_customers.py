@@ -1,6 +1,7 @@
 """A team has exactly one customer, however many ask for it and whatever dies in between."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -173,9 +174,13 @@ async def test_marking_counts_every_time(services: Services) -> None:
 # ---------------------------------------------------------------- which one counts
 
 
-def row(**fields: object) -> Customer:
+def row(**fields: Any) -> Customer:
     """Return a customer of a team, not stored."""
-    defaults = {"provider": "stripe", "provider_customer_id": "cus", "generation": 1}
+    defaults: dict[str, Any] = {
+        "provider": "stripe",
+        "provider_customer_id": "cus",
+        "generation": 1,
+    }
     return Customer(**defaults | fields)
 
 
