@@ -1,6 +1,7 @@
 """The sandbox as one ASGI application: the API, the hosted pages and the control API."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,10 @@ assert resources.__all__, "importing the resources registers their operations"
 
 TICK_SECONDS = 30
 """How often what has become due is looked for."""
+HOLD_SECONDS = 300
+"""How long time stands still after somebody advanced it by hand."""
+
+log = logging.getLogger(__name__)
 
 WELCOME = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Billing sandbox</title>
@@ -52,12 +57,14 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     account = Account(store, origin, name)
     api = StripeAPI(account, faults)
 
+    clock = Clock(account)
+
     async def welcome(request: Request) -> Response:
         return HTMLResponse(WELCOME.format(origin=origin))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        passing = asyncio.create_task(_let_time_pass(account))
+        passing = asyncio.create_task(clock.run())
         try:
             yield
         finally:
@@ -67,7 +74,7 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     pages = Starlette(
         routes=[
             Route("/", welcome),
-            *control.routes(_controlled(account), faults),
+            *control.routes(_controlled(account, clock), faults),
             *hosted.routes(account),
         ],
         # A page elsewhere whose name was pointed at this machine gets nothing.
@@ -82,23 +89,48 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     return sandbox
 
 
-async def _let_time_pass(account: Account) -> None:
-    while True:
-        while lifecycle.step(account, int(time.time())):  # noqa: ASYNC110 - not an event
-            await asyncio.sleep(0)
-        await asyncio.sleep(TICK_SECONDS)
+class Clock:
+    """Lets time pass by itself: what has become due happens, unless somebody turns the hands.
+
+    Args:
+        account: Whose time it is.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._held_until = 0.0
+
+    def hold(self) -> None:
+        """Stand still for a while: who back-dates and advances is not to be overtaken."""
+        self._held_until = time.monotonic() + HOLD_SECONDS
+
+    def _step(self) -> bool:
+        held = time.monotonic() < self._held_until
+        return not held and lifecycle.step(self._account, int(time.time()))
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        while True:
+            try:
+                while self._step():  # noqa: ASYNC110 - others are served in between
+                    await asyncio.sleep(0)
+            except Exception:
+                log.exception("what is due could not happen")
+            await asyncio.sleep(TICK_SECONDS)
 
 
-def _controlled(account: Account) -> control.Provider:
+def _controlled(account: Account, clock: Clock) -> control.Provider:
     def call(
         method: str, path: str, params: Json, *, at: int | None, wanted_id: str | None
     ) -> Json:
+        clock.hold()
         try:
             return account.call(method, path, params, at=at, wanted_id=wanted_id)
         except StripeError as error:
             raise control.Refusal(error.status, error.body()) from None
 
     def advance(customer: str, to: int) -> int:
+        clock.hold()
         return lifecycle.advance(account, to, customer)
 
     def seed(wish: control.Seed) -> Iterator[Json]:

@@ -47,9 +47,8 @@ def wrong(hint: Any, value: Any, cls: Any, where: str) -> Iterator[str]:
             item = get_args(member)[0]
             for one in value:
                 yield from wrong(item, one, cls, f"{where}[].")
-        elif member in (str, int, bool) and shapes.members(hint) == (member,):
-            if type(value) is not member:
-                yield f"{where} is a {type(value).__name__}, not a {member.__name__}"
+        elif hint in (str, int, bool) and type(value) is not hint:
+            yield f"{where} is a {type(value).__name__}, not a {hint.__name__}"
 
 
 PATHS = {

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -77,3 +78,47 @@ def test_its_front_page_says_what_it_is(sandbox_url: str) -> None:
     assert page.status_code == 200
     assert "Billing sandbox" in page.text
     assert sandbox_url in page.text
+
+
+def test_time_passes_by_itself(tmp_path: Path) -> None:
+    database, port = tmp_path / "sandbox.db", free_port()
+    process = start(database, port)
+    calls = [
+        {
+            "method": "post",
+            "path": "/v1/prices",
+            "params": {
+                "currency": "usd",
+                "unit_amount": 100,
+                "recurring": {"interval": "day"},
+                "product_data": {"name": "Daily"},
+            },
+            "as": "price",
+        },
+        {
+            "method": "post",
+            "path": "/v1/customers",
+            "params": {
+                "payment_method": "pm_card_visa",
+                "invoice_settings": {"default_payment_method": "pm_card_visa"},
+            },
+            "as": "customer",
+        },
+        {
+            "method": "post",
+            "path": "/v1/subscriptions",
+            "params": {"customer": "{customer.id}", "items": [{"price": "{price.id}"}]},
+            "at": int(time.time()) - 3 * 86400 - 7200,
+        },
+    ]
+    url = f"http://127.0.0.1:{port}/_control/batch"
+    httpx.post(url, json={"calls": calls}).raise_for_status()
+    assert len(client(port).v1.invoices.list().data) == 1
+    process.kill()
+    process.wait()
+    again = start(database, port)
+    deadline = time.monotonic() + 20
+    while len(client(port).v1.invoices.list({"status": "paid"}).data) < 4:
+        assert time.monotonic() < deadline
+    again.kill()
+    again.wait()

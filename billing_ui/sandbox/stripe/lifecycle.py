@@ -1,14 +1,8 @@
 """Time passing: renewals, trials that end, cancellations, payments tried again."""
 
-from billing_ui.sandbox.stripe import billing
+from billing_ui.sandbox.stripe import billing, invoicing, subscribing, subscription_items
 from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.resources import (
-    checkout_sessions,
-    invoices,
-    payment_methods,
-    subscription_items,
-    subscriptions,
-)
+from billing_ui.sandbox.stripe.resources import checkout_sessions, payment_methods
 from billing_ui.sandbox.stripe.shapes import Json
 
 
@@ -44,9 +38,9 @@ def _subscription(account: Account, subscription: Json) -> None:
     now = account.now
     status = subscription["status"]
     if status == "incomplete":
-        subscriptions.end(account, subscription, reason="payment_failed")
+        subscribing.end(account, subscription, reason="payment_failed")
     elif subscription["cancel_at"] and subscription["cancel_at"] <= now:
-        subscriptions.end(account, subscription, reason="cancellation_requested")
+        subscribing.end(account, subscription, reason="cancellation_requested")
     elif _resumes(subscription, now):
         resumed = billing.with_due({**subscription, "pause_collection": None})
         account.save(subscription, resumed, "customer.subscription.updated")
@@ -71,7 +65,7 @@ def _end_trial(account: Account, subscription: Json) -> None:
     if payment_methods.default_of(account, subscription, customer) is None:
         wish = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
         if wish == "cancel":
-            subscriptions.end(account, subscription, reason="cancellation_requested")
+            subscribing.end(account, subscription, reason="cancellation_requested")
             return
         if wish == "pause":
             details = {
@@ -101,7 +95,7 @@ def _renew(account: Account, before: Json, status: str) -> None:
     after = {**before, "items": {**before["items"], "data": items}, "status": status}
     account.save(before, billing.with_due(after), "customer.subscription.updated")
     lines = subscription_items.lines(account, after, renewed, trial=False)
-    subscriptions.bill(account, after, "subscription_cycle", lines)
+    subscribing.bill(account, after, "subscription_cycle", lines)
 
 
 def _invoice(account: Account, invoice: Json) -> None:
@@ -110,30 +104,30 @@ def _invoice(account: Account, invoice: Json) -> None:
         _finalize(account, invoice)
         return
     if invoice["next_payment_attempt"] is not None:
-        invoices.collect(account, invoice)
+        invoicing.collect(account, invoice)
         return
     account.store.put({**invoice, "_due": None, "auto_advance": False})
-    subscription = invoices.subscription_of(account, invoice)
-    if subscription and subscription["status"] in subscriptions.LIVE:
-        subscriptions.end(account, subscription, reason="payment_failed")
+    subscription = invoicing.subscription_of(account, invoice)
+    if subscription and subscription["status"] in subscribing.LIVE:
+        subscribing.end(account, subscription, reason="payment_failed")
 
 
 def _finalize(account: Account, invoice: Json) -> None:
     """Finalize and charge a draft, unless its subscription's collection is paused."""
-    subscription = invoices.subscription_of(account, invoice)
+    subscription = invoicing.subscription_of(account, invoice)
     pause = subscription and subscription["pause_collection"]
     if pause and pause["behavior"] == "keep_as_draft":
         account.store.put({**invoice, "_due": None, "auto_advance": False})
         return
-    invoice = invoices.finalize(account, invoice)
+    invoice = invoicing.finalize(account, invoice)
     if invoice["status"] != "open":
         return
     if pause and pause["behavior"] == "void":
-        invoices.void(account, invoice)
+        invoicing.void(account, invoice)
     elif pause:
-        invoices.write_off(account, invoice)
+        invoicing.write_off(account, invoice)
     elif invoice["collection_method"] != "send_invoice":
-        invoices.collect(account, invoice)
+        invoicing.collect(account, invoice)
 
 
 HANDLERS = {

@@ -94,7 +94,7 @@ def _string(value: Any) -> str:
 
 def _integer(value: Any) -> int:
     text = _scalar(value, "integer")
-    if not re.fullmatch(r"-?\d+", text, re.ASCII):
+    if not re.fullmatch(r"-?\d{1,15}", text, re.ASCII):
         raise _problem(f"Invalid integer: {text}", "parameter_invalid_integer")
     return int(text)
 
@@ -112,7 +112,7 @@ def _decimal(value: Any) -> str:
         finite = Decimal(text).is_finite()
     except InvalidOperation:
         finite = False
-    if not finite:
+    if not finite or len(text) > 30 or "e" in text.lower():
         raise _problem(f"Invalid decimal: {text}")
     return text
 

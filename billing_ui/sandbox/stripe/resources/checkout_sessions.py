@@ -1,19 +1,16 @@
-"""Checkout sessions: a hosted page where something is bought, and what buying it does."""
+"""Checkout sessions: a hosted page where something is bought."""
 
-from typing import NotRequired
-
-from stripe import InvoiceItem, LineItem
+from stripe import LineItem
 from stripe.checkout import Session, SessionLineItemService, SessionService
-from typing_extensions import TypedDict
 
-from billing_ui.sandbox.core.ids import new_id, random_text
+from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.core.store import equals
-from billing_ui.sandbox.stripe import billing
+from billing_ui.sandbox.stripe import billing, subscription_items
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
-from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, route, view
-from billing_ui.sandbox.stripe.resources import payment_intents, payment_methods, prices
+from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, view
+from billing_ui.sandbox.stripe.resources import prices
 from billing_ui.sandbox.stripe.shapes import Json, complete
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -129,7 +126,7 @@ def _new(
         "custom_text": {},
         "customer": customer and customer["id"],
         "customer_creation": None if customer else "if_required",
-        "customer_details": _details(customer, params),
+        "customer_details": customer_details(customer, params),
         "expires_at": expires,
         "line_items": {
             "object": "list",
@@ -210,153 +207,6 @@ def line_items(account: Account, params: Params, session_id: str) -> Json:
     }
 
 
-class ConfirmParams(TypedDict):
-    """What the hosted page, and Stripe's CLI in its place, sends to pay."""
-
-    payment_method: str
-    expected_amount: NotRequired[int]
-
-
-@route("get", "/v1/payment_pages/{session}", None)
-def retrieve_page(account: Account, params: Params, session_id: str) -> Json:
-    """Return what the hosted page knows of its session."""
-    session = account.get(KIND, session_id)
-    return {
-        "id": f"ppage_{session_id[-24:]}",
-        "object": "checkout.payment_page",
-        "amount": session["amount_total"],
-        "currency": session["currency"],
-        "customer": session["customer"],
-        "livemode": False,
-        "mode": session["mode"],
-        "session_id": session_id,
-        "state": {"open": "active", "complete": "succeeded"}.get(session["status"], "expired"),
-        "total_summary": {"due": session["amount_total"], "total": session["amount_total"]},
-    }
-
-
-@route("post", "/v1/payment_pages/{session}/confirm", ConfirmParams)
-def confirm_page(account: Account, params: Params, session_id: str) -> Json:
-    """Pay a session, as its hosted page does, and return the page."""
-    session = account.get(KIND, session_id)
-    if session["status"] != "open":
-        raise StripeError(f"This Checkout Session is {session['status']}.")
-    expected = params.get("expected_amount", session["amount_total"])
-    if expected != session["amount_total"]:
-        raise StripeError(
-            f"The amount expected, {expected}, is not the amount due, {session['amount_total']}.",
-            param="expected_amount",
-        )
-    if session["mode"] == "subscription":
-        changes = _subscribe(account, session, params["payment_method"])
-    else:
-        changes = _pay(account, session, params["payment_method"])
-    after = {**session, **changes, "_due": None, "status": "complete", "url": None}
-    account.store.put(after)
-    account.tell("checkout.session.completed", after)
-    return retrieve_page(account, {}, session_id)
-
-
-def _subscribe(account: Account, session: Json, method_id: str) -> Json:
-    """Begin the subscription a session sells; return what that changes of the session."""
-    method = account.get("payment_method", method_id, "payment_method")
-    customer = _customer(account, session, method)
-    payment_methods.attach_to(account, method_id, customer["id"], "payment_method")
-    recurring = []
-    for item in session["line_items"]["data"]:
-        price = account.get("price", item["price"])
-        if price["recurring"]:
-            recurring.append({"price": price["id"], "quantity": item["quantity"]})
-        else:
-            _add_once(account, customer["id"], item, price)
-    subscription = account.call(
-        "post",
-        "/v1/subscriptions",
-        {
-            **session["_data"],
-            "customer": customer["id"],
-            "items": recurring,
-            "currency": session["currency"],
-            "default_payment_method": method_id,
-            "payment_behavior": "error_if_incomplete",
-        },
-    )
-    paid = session["amount_total"] > 0
-    return {
-        "customer": customer["id"],
-        "customer_details": _details(customer, {}),
-        "invoice": subscription["latest_invoice"],
-        "payment_status": "paid" if paid else "no_payment_required",
-        "subscription": subscription["id"],
-    }
-
-
-def _pay(account: Account, session: Json, method_id: str) -> Json:
-    """Take the single payment of a session; return what that changes of the session."""
-    method = account.get("payment_method", method_id, "payment_method")
-    customer_id = session["customer"]
-    if session["customer_creation"] == "always":
-        customer_id = _customer(account, session, method)["id"]
-    if customer_id and session["_data"].get("setup_future_usage"):
-        payment_methods.attach_to(account, method_id, customer_id, "payment_method")
-    intent, problem = payment_intents.charge(
-        account,
-        amount=session["amount_total"],
-        currency=session["currency"],
-        customer=customer_id,
-        method=method,
-        description=session["_data"].get("description"),
-    )
-    if problem:
-        raise problem
-    billing_details = method["billing_details"]
-    details = session["customer_details"] or complete_details()
-    named = {name: billing_details[name] for name in ("email", "name", "phone")}
-    details = {**details, **{name: value for name, value in named.items() if value}}
-    return {
-        "customer": customer_id,
-        "customer_details": {**details, "address": billing_details["address"]},
-        "payment_intent": intent["id"],
-        "payment_status": "paid",
-    }
-
-
-def _customer(account: Account, session: Json, method: Json) -> Json:
-    """Return the customer of a session, made now when it came without one."""
-    if session["customer"]:
-        return account.get("customer", session["customer"])
-    details = method["billing_details"]
-    email = session["customer_email"] or details["email"]
-    made = account.call("post", "/v1/customers", {"email": email, "name": details["name"]})
-    return account.get("customer", made["id"])
-
-
-def _add_once(account: Account, customer_id: str, item: Json, price: Json) -> None:
-    account.create(
-        InvoiceItem,
-        {
-            "id": new_id("ii"),
-            "object": "invoiceitem",
-            "amount": item["amount_total"],
-            "currency": item["currency"],
-            "customer": customer_id,
-            "date": account.now,
-            "description": item["description"],
-            "discountable": True,
-            "net_amount": item["amount_total"],
-            "period": {"start": account.now, "end": account.now},
-            "pricing": {
-                "price_details": {"price": price["id"], "product": price["product"]},
-                "type": "price_details",
-                "unit_amount_decimal": price["unit_amount_decimal"],
-            },
-            "quantity": item["quantity"],
-            "quantity_decimal": str(item["quantity"]),
-        },
-        "invoiceitem.created",
-    )
-
-
 def _price(account: Account, item: Params, mode: str, where: str) -> Json:
     """Return the active price a line item names or describes."""
     refuse(item, "tax_rates")
@@ -407,6 +257,7 @@ def _line_item(item: Params, price: Json, currency: str, where: str, account: Ac
             f"The price {price['id']} has no amount in the currency `{currency}`.",
             param=f"{where}[price]",
         )
+    subscription_items.check_quantity(item, where)
     quantity = item.get("quantity")
     if quantity is None:
         raise StripeError(
@@ -443,12 +294,13 @@ def _has_trial(params: Params) -> bool:
     return bool(data.get("trial_period_days") or data.get("trial_end"))
 
 
-def _details(customer: Json | None, params: Params) -> Json | None:
+def customer_details(customer: Json | None, params: Params) -> Json | None:
+    """Return what a session shows of its customer, or of an e-mail address it was given."""
     if customer is None and "customer_email" not in params:
         return None
     customer = customer or {"email": params["customer_email"]}
     return {
-        **complete_details(),
+        **nothing_known(),
         "address": customer.get("address"),
         "email": customer.get("email"),
         "name": customer.get("name"),
@@ -457,7 +309,7 @@ def _details(customer: Json | None, params: Params) -> Json | None:
     }
 
 
-def complete_details() -> Json:
+def nothing_known() -> Json:
     """Return the customer details of somebody of whom nothing is known."""
     return complete(Session.CustomerDetails, {"tax_exempt": "none", "tax_ids": []})
 

@@ -4,11 +4,11 @@ from stripe import Customer, CustomerService
 
 from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.core.store import equals
-from billing_ui.sandbox.stripe import search
+from billing_ui.sandbox.stripe import search, subscribing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
 from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, view
-from billing_ui.sandbox.stripe.resources import payment_methods, subscriptions, tax_ids
+from billing_ui.sandbox.stripe.resources import payment_methods, tax_ids
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -97,8 +97,8 @@ def delete(account: Account, params: Params, customer_id: str) -> Json:
     """Delete a customer and cancel what they subscribe to."""
     customer = account.get("customer", customer_id)
     for subscription in account.store.find("subscription", customer=customer_id):
-        if subscription["status"] in subscriptions.LIVE:
-            subscriptions.end(account, subscription, reason="cancellation_requested")
+        if subscription["status"] in subscribing.LIVE:
+            subscribing.end(account, subscription, reason="cancellation_requested")
     for method in account.store.find("payment_method", customer=customer_id):
         account.save(method, {**method, "customer": None, "_used": True})
     return account.delete(customer, "customer.deleted")
@@ -126,7 +126,7 @@ def _shown(account: Account, shown: Json, tree: Json) -> Json:
         live = [
             subscription
             for subscription in account.store.find("subscription", customer=shown["id"])
-            if subscription["status"] in subscriptions.LIVE
+            if subscription["status"] in subscribing.LIVE
         ]
         url = f"/v1/customers/{shown['id']}/subscriptions"
         listed = {"object": "list", "data": live, "has_more": False, "url": url}

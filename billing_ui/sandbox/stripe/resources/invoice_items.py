@@ -3,11 +3,12 @@
 from stripe import InvoiceItem, InvoiceItemService
 
 from billing_ui.sandbox.core.store import Condition, equals
+from billing_ui.sandbox.stripe import invoicing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
 from billing_ui.sandbox.stripe.operations import operation
-from billing_ui.sandbox.stripe.resources import invoices, prices
+from billing_ui.sandbox.stripe.resources import prices
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -85,8 +86,8 @@ def create(account: Account, params: Params) -> Json:
         "invoiceitem.created",
     )
     if draft:
-        lines = [*draft["lines"]["data"], invoices.line_of(item)]
-        account.save(draft, invoices.with_lines(draft, lines), "invoice.updated")
+        lines = [*draft["lines"]["data"], invoicing.line_of(item)]
+        account.save(draft, invoicing.with_lines(draft, lines), "invoice.updated")
     return item
 
 

@@ -6,11 +6,11 @@ from stripe.billing_portal import Session, SessionService
 
 from billing_ui.sandbox.core.ids import secret_for
 from billing_ui.sandbox.core.store import equals
+from billing_ui.sandbox.stripe import subscribing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import refuse
 from billing_ui.sandbox.stripe.operations import operation
-from billing_ui.sandbox.stripe.resources import subscriptions
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -144,7 +144,7 @@ def _subscription(account: Account, data: Params | None, customer: Json, kind: s
     subscription = account.get("subscription", data["subscription"], param)
     if subscription["customer"] != customer["id"]:
         raise StripeError.no_such("subscription", subscription["id"], param)
-    if subscription["status"] not in subscriptions.LIVE - {"incomplete", "paused"}:
+    if subscription["status"] not in subscribing.LIVE - {"incomplete", "paused"}:
         raise StripeError(
             f"The subscription `{subscription['id']}` is in the `{subscription['status']}` status "
             "and cannot be used in this flow.",

@@ -15,6 +15,9 @@ from billing_ui.sandbox.stripe.validator import Params
 
 INCLUDABLE["price"] = {"currency_options", "tiers"}
 
+MOST = 99_999_999_999
+"""The highest amount of a price, in minor units."""
+
 LONGEST = {"day": 1095, "week": 156, "month": 36, "year": 3}
 """Interval -> how many of it a period may have: three years at most."""
 
@@ -167,9 +170,9 @@ def _amounts(params: Params, prefix: str) -> Json:
             param=f"{prefix}[unit_amount]" if prefix else "unit_amount",
         )
     exact = Decimal(str(params.get("unit_amount_decimal", params.get("unit_amount"))))
-    if exact < 0:
+    if not 0 <= exact <= MOST:
         raise StripeError(
-            "This value must be greater than or equal to 0.",
+            f"This value must be greater than or equal to 0 and at most {MOST}.",
             code="parameter_invalid_integer",
             param=f"{prefix}[unit_amount]" if prefix else "unit_amount",
         )

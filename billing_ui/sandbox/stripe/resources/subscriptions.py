@@ -1,26 +1,26 @@
-"""Subscriptions: begun, changed, cancelled."""
-
-from typing import Any
+"""Subscriptions: begun, changed, cancelled, as the API has them."""
 
 from stripe import Subscription, SubscriptionService
 
 from billing_ui.sandbox.core.store import Condition, equals, one_of
-from billing_ui.sandbox.stripe import billing, search
+from billing_ui.sandbox.stripe import (
+    billing,
+    invoicing,
+    search,
+    subscribing,
+    subscription_items,
+    terms,
+)
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
 from billing_ui.sandbox.stripe.operations import operation, view
 from billing_ui.sandbox.stripe.resources import (
-    invoices,
     payment_methods,
     prices,
-    subscription_items,
 )
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
-
-LIVE = frozenset({"active", "incomplete", "past_due", "paused", "trialing", "unpaid"})
-"""Statuses of subscriptions that have not ended."""
 
 UNSUPPORTED = frozenset(
     {
@@ -75,12 +75,12 @@ def create(account: Account, params: Params) -> Json:
         subscription_items.recurring_price(account, item, f"items[{index}]")
         for index, item in enumerate(params["items"])
     ]
-    currency = _currency(params, customer, chosen)
+    currency = terms.currency(params, customer, chosen)
     for index, price in enumerate(chosen):
         subscription_items.check_currency(price, currency, f"items[{index}][price]")
-    trial_end = _trial_end(account, params)
+    trial_end = terms.trial_end(account, params)
     subscription = _new(account, params, customer, chosen, currency, trial_end)
-    subscription = _with_cancellation(account, subscription, params)
+    subscription = terms.with_cancellation(account, subscription, params)
     account.store.put(subscription)
     account.tell("customer.subscription.created", subscription)
     return _bill_first(account, subscription, params)
@@ -118,7 +118,7 @@ def _new(
         "id": subscription_id,
         "object": "subscription",
         "billing_cycle_anchor": anchor,
-        "billing_mode": _billing_mode(params),
+        "billing_mode": terms.billing_mode(params),
         "cancellation_details": {},
         "collection_method": "charge_automatically",
         "currency": currency,
@@ -150,7 +150,7 @@ def _bill_first(account: Account, subscription: Json, params: Params) -> Json:
     """Make the first invoice and charge it, as `payment_behavior` says."""
     trial = subscription["status"] == "trialing"
     items = subscription["items"]["data"]
-    invoice = bill(
+    invoice = subscribing.bill(
         account,
         subscription,
         "subscription_create",
@@ -162,11 +162,11 @@ def _bill_first(account: Account, subscription: Json, params: Params) -> Json:
     if sends:
         _now_active(account, subscription["id"])
     else:
-        invoice = invoices.finalize(account, invoice)
+        invoice = invoicing.finalize(account, invoice)
         if invoice["status"] == "open" and behavior == "default_incomplete":
-            invoices.await_payment(account, invoice)
+            invoicing.await_payment(account, invoice)
         elif invoice["status"] == "open":
-            invoice, problem = invoices.collect(account, invoice)
+            invoice, problem = invoicing.collect(account, invoice)
     if problem and (problem.code == "resource_missing" or behavior == "error_if_incomplete"):
         raise problem
     created = account.get("subscription", subscription["id"])
@@ -202,9 +202,9 @@ def update(account: Account, params: Params, subscription_id: str) -> Json:
             "default_payment_method",
         )
         after["default_payment_method"] = method["id"]
-    after = _with_cancellation(account, after, params)
-    after = _with_trial(account, after, params)
-    bills_now = _ends_trial(before, after)
+    after = terms.with_cancellation(account, after, params)
+    after = terms.with_trial(account, after, params)
+    bills_now = terms.ends_trial(before, after)
     if "items" in params or params.get("billing_cycle_anchor", {}).get("type") == "now":
         after, restarted = _with_items(account, before, after, params)
         bills_now = bills_now or restarted
@@ -236,7 +236,7 @@ def _with_items(account: Account, before: Json, after: Json, params: Params) -> 
         _prorate(account, before, old, items, moment, restart)
     if restart:
         after = {**after, "billing_cycle_anchor": account.now}
-        items = [_restarted(account, item) for item in items]
+        items = [subscription_items.restarted(account, item) for item in items]
     listed = {**after["items"], "data": items, "total_count": len(items)}
     return {**after, "items": listed}, restart
 
@@ -263,21 +263,15 @@ def _prorate(
             subscription_items.prorate(account, subscription, item, 1, moment)
 
 
-def _restarted(account: Account, item: Json) -> Json:
-    recurring = account.get("price", item["price"])["recurring"]
-    start, end = billing.period_around(account.now, account.now, recurring)
-    return {**item, "current_period_start": start, "current_period_end": end}
-
-
 def _bill_change(account: Account, subscription: Json, params: Params, *, new_period: bool) -> None:
     """Invoice a change at once: what is pending, and the new period where one begins."""
     items = subscription["items"]["data"] if new_period else []
     lines = subscription_items.lines(account, subscription, items, trial=False)
-    invoice = bill(account, subscription, "subscription_update", lines)
-    invoice = invoices.finalize(account, invoice)
+    invoice = subscribing.bill(account, subscription, "subscription_update", lines)
+    invoice = invoicing.finalize(account, invoice)
     if invoice["status"] != "open" or subscription["collection_method"] == "send_invoice":
         return
-    invoice, problem = invoices.collect(account, invoice)
+    invoice, problem = invoicing.collect(account, invoice)
     if problem and params.get("payment_behavior") == "error_if_incomplete":
         raise problem
 
@@ -286,16 +280,16 @@ def _bill_change(account: Account, subscription: Json, params: Params, *, new_pe
 def cancel(account: Account, params: Params, subscription_id: str) -> Json:
     """Cancel a subscription now."""
     before = account.get("subscription", subscription_id)
-    if before["status"] not in LIVE:
+    if before["status"] not in subscribing.LIVE:
         raise StripeError.no_such("subscription", subscription_id)
     details = params.get("cancellation_details", {})
     before = apply(Subscription, before, {"cancellation_details": details})
     if params.get("prorate"):
         for item in before["items"]["data"]:
             subscription_items.prorate(account, before, item, -1, account.now)
-    ended = end(account, before, reason="cancellation_requested")
+    ended = subscribing.end(account, before, reason="cancellation_requested")
     if params.get("invoice_now"):
-        invoices.finalize(account, bill(account, ended, "subscription_update", []))
+        invoicing.finalize(account, subscribing.bill(account, ended, "subscription_update", []))
     return account.get("subscription", subscription_id)
 
 
@@ -305,7 +299,7 @@ def resume(account: Account, params: Params, subscription_id: str) -> Json:
     before = account.get("subscription", subscription_id)
     if before["status"] != "paused":
         raise StripeError("You can only resume subscriptions with a `paused` status.")
-    items = [_restarted(account, item) for item in before["items"]["data"]]
+    items = [subscription_items.restarted(account, item) for item in before["items"]["data"]]
     after = {
         **before,
         "billing_cycle_anchor": account.now,
@@ -358,191 +352,6 @@ def list_(account: Account, params: Params) -> Json:
 def search_(account: Account, params: Params) -> Json:
     """Search subscriptions by metadata, status or creation."""
     return search.results(account, "subscription", params, {"created", "status"})
-
-
-def bill(account: Account, subscription: Json, reason: str, lines: list[Json]) -> Json:
-    """Draft an invoice of a subscription with whatever is pending, and make it the latest."""
-    customer = account.get("customer", subscription["customer"])
-    invoice = invoices.draft(
-        account,
-        customer,
-        currency=subscription["currency"],
-        reason=reason,
-        subscription=subscription,
-        lines=lines,
-        take_pending=True,
-        period=billing.period_of(subscription),
-    )
-    if subscription["collection_method"] == "send_invoice" or reason == "subscription_cycle":
-        moment = account.now + billing.HOUR
-        invoice = {**invoice, "_due": moment, "automatically_finalizes_at": moment}
-        account.store.put(invoice)
-    account.tell("invoice.created", invoice)
-    # Part of whatever change made the invoice, hence no event of its own.
-    current = account.get("subscription", subscription["id"])
-    account.store.put({**current, "latest_invoice": invoice["id"]})
-    return invoice
-
-
-def end(account: Account, before: Json, *, reason: str) -> Json:
-    """End a subscription now and stop collecting what it still owes.
-
-    Args:
-        account: The account.
-        before: As stored, still live.
-        reason: `cancellation_requested` or `payment_failed`.
-    """
-    details = {**before["cancellation_details"], "reason": reason}
-    expired = before["status"] == "incomplete"
-    after = {
-        **before,
-        "_due": None,
-        "cancel_at_period_end": False,
-        "canceled_at": before["canceled_at"] or account.now,
-        "cancellation_details": details,
-        "ended_at": account.now,
-        "status": "incomplete_expired" if expired else "canceled",
-    }
-    account.store.put(after)
-    for invoice in invoices.unpaid_of(account, after):
-        quiet = {**invoice, "_due": None, "auto_advance": False, "next_payment_attempt": None}
-        if expired and invoice["status"] == "open":
-            invoices.void(account, quiet)
-        else:
-            account.save(invoice, quiet, "invoice.updated")
-    account.tell("customer.subscription.deleted", after)
-    return after
-
-
-def _with_cancellation(account: Account, subscription: Json, params: Params) -> Json:
-    """Return a subscription with the end that `cancel_at` and `cancel_at_period_end` set."""
-    if "cancel_at" in params and "cancel_at_period_end" in params:
-        raise StripeError(
-            "You may only specify one of these parameters: cancel_at, cancel_at_period_end."
-        )
-    _, period_end = billing.period_of(subscription)
-    at_period_end = subscription["cancel_at_period_end"]
-    if "cancel_at_period_end" in params:
-        at_period_end = params["cancel_at_period_end"]
-        moment = period_end if at_period_end else None
-    elif "cancel_at" in params:
-        at_period_end = False
-        moment = _cancel_moment(account, subscription, params["cancel_at"])
-    else:
-        return subscription
-    details = dict(subscription["cancellation_details"])
-    details["reason"] = "cancellation_requested" if moment else None
-    if moment is None and "cancellation_details" not in params:
-        details |= {"comment": None, "feedback": None}
-    return {
-        **subscription,
-        "cancel_at": moment,
-        "cancel_at_period_end": at_period_end,
-        "canceled_at": account.now if moment else None,
-        "cancellation_details": details,
-    }
-
-
-def _cancel_moment(account: Account, subscription: Json, wish: Any) -> int | None:
-    ends: list[int] = [item["current_period_end"] for item in subscription["items"]["data"]]
-    if wish == "":
-        return None
-    if wish == "min_period_end":
-        return min(ends)
-    if wish in ("max_period_end", "max_billed_until"):
-        return max(ends)
-    if wish <= account.now:
-        raise StripeError(
-            "`cancel_at` must be a timestamp in the future.",
-            code="parameter_invalid_integer",
-            param="cancel_at",
-        )
-    return int(wish)
-
-
-def _with_trial(account: Account, subscription: Json, params: Params) -> Json:
-    """Return a subscription with the trial end an update sets; a trial moves the whole period."""
-    if "trial_end" not in params:
-        return subscription
-    now = account.now
-    moment = now if params["trial_end"] == "now" else params["trial_end"]
-    if moment < now:
-        raise StripeError("`trial_end` must be in the future.", param="trial_end")
-    items = []
-    for item in subscription["items"]["data"]:
-        if moment > now:
-            items.append({**item, "current_period_start": now, "current_period_end": moment})
-        elif subscription["status"] == "trialing":
-            items.append(_restarted(account, item))
-        else:
-            items.append(item)
-    trialing = moment > now
-    ended = subscription["status"] == "trialing" and not trialing
-    return {
-        **subscription,
-        "billing_cycle_anchor": moment
-        if trialing or ended
-        else subscription["billing_cycle_anchor"],
-        "items": {**subscription["items"], "data": items},
-        "status": "trialing" if trialing else "active" if ended else subscription["status"],
-        "trial_end": moment if trialing or ended else subscription["trial_end"],
-        "trial_start": subscription["trial_start"] or (now if trialing else None),
-    }
-
-
-def _ends_trial(before: Json, after: Json) -> bool:
-    return bool(before["status"] == "trialing" and after["status"] == "active")
-
-
-def _trial_end(account: Account, params: Params) -> int | None:
-    if "trial_end" in params and "trial_period_days" in params:
-        raise StripeError(
-            "You may only specify one of these parameters: trial_end, trial_period_days."
-        )
-    moment = params.get("trial_end")
-    if "trial_period_days" in params:
-        days = params["trial_period_days"]
-        if not 0 <= days <= 730:
-            raise StripeError(
-                "Invalid trial_period_days: must be between 0 and 730.", param="trial_period_days"
-            )
-        return account.now + days * billing.DAY if days else None
-    if moment in (None, "now"):
-        return None
-    if moment <= account.now:
-        raise StripeError(
-            "Invalid timestamp: must be an integer Unix timestamp in the future.",
-            code="parameter_invalid_integer",
-            param="trial_end",
-        )
-    return int(moment)
-
-
-def _currency(params: Params, customer: Json, chosen: list[Json]) -> str:
-    """Return the currency to bill in: asked for, the customer's own, or the price's."""
-    own = customer["currency"]
-    wanted = params.get("currency", "").lower()
-    if wanted and own and wanted != own:
-        raise StripeError(
-            "You cannot combine currencies on a single customer. This customer has had a "
-            f"subscription, coupon, or invoice item with currency {own}.",
-            param="currency",
-        )
-    if not wanted and own and prices.cost(chosen[0], own) is None:
-        raise StripeError(
-            "You cannot combine currencies on a single customer. This customer has had a "
-            f"subscription, coupon, or invoice item with currency {own}.",
-            param="items[0][price]",
-        )
-    return wanted or own or str(chosen[0]["currency"])
-
-
-def _billing_mode(params: Params) -> Json:
-    mode = params.get("billing_mode", {"type": "flexible"})
-    if mode["type"] == "classic":
-        return {"flexible": None, "type": "classic"}
-    discounts = mode.get("flexible", {}).get("proration_discounts", "included")
-    return {"flexible": {"proration_discounts": discounts}, "type": "flexible"}
 
 
 def _refuse_more(params: Params) -> None:

@@ -11,6 +11,9 @@ from billing_ui.sandbox.stripe.resources import prices
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
+MOST = 999_999
+"""The highest quantity."""
+
 UNSUPPORTED = frozenset(
     {
         "billing_thresholds",
@@ -34,6 +37,7 @@ def recurring_price(account: Account, item: Params, where: str) -> Json:
         StripeError: There is none, or it cannot be subscribed to.
     """
     refuse(item, *UNSUPPORTED)
+    check_quantity(item, where)
     name = "price" if "price" in item else "plan"
     if "price_data" in item:
         account.get("product", item["price_data"]["product"], f"{where}[price_data][product]")
@@ -62,6 +66,20 @@ def recurring_price(account: Account, item: Params, where: str) -> Json:
             param=f"{where}[{name}]",
         )
     return price
+
+
+def check_quantity(item: Params, where: str) -> None:
+    """See that a quantity is one.
+
+    Raises:
+        StripeError: It is negative, or beyond counting.
+    """
+    if not 0 <= item.get("quantity", 1) <= MOST:
+        raise StripeError(
+            f"Quantity must be between 0 and {MOST}.",
+            code="parameter_invalid_integer",
+            param=f"{where}[quantity]",
+        )
 
 
 def check_currency(price: Json, currency: str, param: str) -> None:
@@ -129,6 +147,7 @@ def changed(account: Account, subscription: Json, wanted: list[Params]) -> list[
             item = make(account, subscription["id"], price, change, period)
         else:
             refuse(change, *UNSUPPORTED)
+            check_quantity(change, where)
             item = dict(items[item_id])
             item["price"] = price["id"] if names else item["price"]
             item["quantity"] = change.get("quantity", item["quantity"])
@@ -257,3 +276,10 @@ def prorate(account: Account, subscription: Json, item: Json, sign: int, moment:
         },
         "invoiceitem.created",
     )
+
+
+def restarted(account: Account, item: Json) -> Json:
+    """Return an item whose period begins now."""
+    recurring = account.get("price", item["price"])["recurring"]
+    start, end = billing.period_around(account.now, account.now, recurring)
+    return {**item, "current_period_start": start, "current_period_end": end}
