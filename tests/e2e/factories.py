@@ -1,6 +1,6 @@
 """Teams, their people and what they pay for, made through the application's own modules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,8 +21,14 @@ class Person:
     token: str
     user_id: UUID
     email: str
-    team_id: UUID
+    team: UUID | None = None
     customer: str = ""
+
+    @property
+    def team_id(self) -> UUID:
+        """The team they are in."""
+        assert self.team is not None
+        return self.team
 
 
 class World:
@@ -38,15 +44,17 @@ class World:
         team = await create_team(self.services.database, team_name)
         return await self.colleague(team.id)
 
-    async def colleague(
-        self, team_id: UUID, role: Role = Role.OWNER, customer: str = ""
-    ) -> Person:
+    async def colleague(self, team_id: UUID, role: Role = Role.OWNER) -> Person:
         """Return somebody new in a team."""
+        person = await self.loner()
+        await add_member(self.services.database, team_id, person.user_id, role)
+        return replace(person, team=team_id)
+
+    async def loner(self) -> Person:
+        """Return somebody in no team."""
         database = self.services.database
         user = await create_user(database, f"{uuid4().hex[:12]}@example.com", None, "Robin Reed")
-        await add_member(database, team_id, user.id, role)
-        token = await sign_in_as(database, user.id)
-        return Person(token, user.id, user.email, team_id, customer)
+        return Person(await sign_in_as(database, user.id), user.id, user.email)
 
     async def customer(
         self, card: str | None = "pm_card_visa", team_name: str = "Subscribers", **params: Any
@@ -68,8 +76,8 @@ class World:
                 ),
             ]
         created = await self.sandbox.batch(*calls)
-        person = Person(owner.token, owner.user_id, owner.email, owner.team_id, created[0]["id"])
-        await self._know(person)
+        person = replace(owner, customer=created[0]["id"])
+        await self.sync(person)
         return person
 
     async def subscriber(
@@ -95,9 +103,6 @@ class World:
 
     async def sync(self, person: Person) -> None:
         """Make the application's copy say what the provider says."""
-        await self._know(person)
-
-    async def _know(self, person: Person) -> None:
         customer_id = await link_customer(self.services, person.team_id, person.customer)
         await sync_customer(self.services, customer_id)
 

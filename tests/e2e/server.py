@@ -83,7 +83,7 @@ class Server:
             self._process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("reflex")), "run", "--env", "prod"],
                 cwd=place,
-                env=self._environment(),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -121,8 +121,9 @@ class Server:
         except ProcessLookupError:
             pass
 
-    def _environment(self) -> dict[str, str]:
-        """Return the environment, without what a developer has set for an installation of their own."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its environment, without what a developer has set for an installation of their own."""
         theirs = {name.upper() for name in Settings.model_fields}
         kept = {
             name: value

@@ -31,7 +31,7 @@ _FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS: Final = 30_000
+PATIENCE_MS: Final = 15_000
 """So long a page may take: two busy cores are slow, and no test measures time."""
 # A failed request is the network's news, and some tests want it to fail.
 _NOT_OURS: Final = ("Failed to load resource", "WebSocket connection to")
