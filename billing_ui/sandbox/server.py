@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -124,19 +124,26 @@ def _controlled(account: Account, clock: Clock) -> control.Provider:
         method: str, path: str, params: Json, *, at: int | None, wanted_id: str | None
     ) -> Json:
         clock.hold()
-        try:
+        with _refusing():
             return account.call(method, path, params, at=at, wanted_id=wanted_id)
-        except StripeError as error:
-            raise control.Refusal(error.status, error.body()) from None
 
     def advance(customer: str, to: int) -> int:
         clock.hold()
+        with _refusing():
+            account.get("customer", customer)
         return lifecycle.advance(account, to, customer)
 
     def seed(wish: control.Seed) -> Iterator[Json]:
-        try:
+        with _refusing():
             yield from seeding.seed(account, wish)
-        except StripeError as error:
-            raise control.Refusal(error.status, error.body()) from None
 
     return control.Provider(call, account.store.transaction, advance, seed, account.store.wipe)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn Stripe's errors into those the control API answers with."""
+    try:
+        yield
+    except StripeError as error:
+        raise control.Refusal(error.status, error.body()) from None

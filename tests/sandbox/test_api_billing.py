@@ -321,6 +321,86 @@ def test_paused_collection_charges_nothing(shop: Shop, behavior: str, status: st
     assert invoices(shop, customer)[-1].status == "paid"
 
 
+# ------------------------------------------------------------------------------- checkout pages
+
+
+def paid_page(shop: Shop, session: str, card: str = "tok_visa") -> httpx.Response:
+    """Pay a checkout session, as Stripe's own CLI does."""
+    method = shop.v1.payment_methods.create(
+        {
+            "type": "card",
+            "card": {"token": card},
+            "billing_details": {"email": "buyer@example.com", "name": "Buyer"},
+        }
+    )
+    headers = {"Authorization": "Bearer sk_test_page"}
+    url = f"{shop.origin}/v1/payment_pages/{session}"
+    page = httpx.get(url, headers=headers).json()
+    data = {"payment_method": method.id, "expected_amount": page["amount"]}
+    return httpx.post(f"{url}/confirm", headers=headers, data=data)
+
+
+def test_a_paid_page_makes_customer_subscription_and_event(shop: Shop) -> None:
+    setup = shop.v1.prices.create(
+        {"product_data": {"name": "Setup"}, "currency": "usd", "unit_amount": 5000}
+    )
+    made = shop.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [
+                {"price": shop.plans["Team"].monthly, "quantity": 4},
+                {"price": setup.id, "quantity": 1},
+            ],
+            "success_url": "https://app.example.com/done",
+            "subscription_data": {"metadata": {"team": "7"}},
+        }
+    )
+    assert made.amount_total == 13000
+    assert paid_page(shop, made.id).json()["state"] == "succeeded"
+    done = shop.v1.checkout.sessions.retrieve(made.id, {"expand": ["subscription", "customer"]})
+    whole = done.to_dict()
+    assert (whole["status"], whole["payment_status"], whole["url"]) == ("complete", "paid", None)
+    assert whole["customer"]["email"] == "buyer@example.com"
+    assert whole["subscription"]["status"] == "active"
+    assert whole["subscription"]["metadata"] == {"team": "7"}
+    assert invoices(shop, whole["customer"]["id"])[0].total == 13000
+    told = shop.v1.events.list({"type": "checkout.session.completed", "limit": 1}).data[0]
+    assert told.to_dict()["data"]["object"]["id"] == made.id
+    assert paid_page(shop, made.id).status_code == 400
+
+
+def test_a_single_payment_makes_no_subscription(shop: Shop) -> None:
+    price_data: Any = {"currency": "usd", "unit_amount": 700, "product_data": {"name": "Mug"}}
+    made = shop.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "line_items": [{"price_data": price_data, "quantity": 3}],
+            "success_url": "https://app.example.com/done",
+            "payment_intent_data": {"metadata": {"order": "9"}},
+        }
+    )
+    paid_page(shop, made.id)
+    done = shop.v1.checkout.sessions.retrieve(made.id, {"expand": ["payment_intent"]}).to_dict()
+    assert (done["subscription"], done["customer"]) == (None, None)
+    intent = done["payment_intent"]
+    assert (intent["amount_received"], intent["status"]) == (2100, "succeeded")
+    assert intent["metadata"] == {"order": "9"}
+
+
+def test_a_page_whose_card_fails_leaves_nothing_behind(shop: Shop) -> None:
+    made = shop.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": shop.plans["Pro"].monthly, "quantity": 1}],
+            "success_url": "https://app.example.com/done",
+        }
+    )
+    answer = paid_page(shop, made.id, "tok_chargeCustomerFail")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "card_declined")
+    left = shop.v1.checkout.sessions.retrieve(made.id)
+    assert (left.status, left.customer, left.subscription) == ("open", None, None)
+
+
 # --------------------------------------------------------------------------------------- events
 
 

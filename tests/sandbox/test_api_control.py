@@ -125,6 +125,12 @@ def test_a_wrong_control_call_says_what_is_wrong(
     assert answer.json()["error"]
 
 
+def test_time_passes_only_for_customers_there_are(control: httpx.Client) -> None:
+    answer = control.post("/advance", json={"customer": "cus_missing", "to": 1})
+    assert answer.status_code == 404
+    assert "No such customer" in answer.json()["error"]["message"]
+
+
 def test_other_web_pages_cannot_reach_the_controls(control: httpx.Client) -> None:
     plain = control.post("/reset", content="{}", headers={"Content-Type": "text/plain"})
     assert plain.status_code == 415

@@ -251,6 +251,19 @@ def test_a_parameter_the_sandbox_does_not_know_how_to_honour_is_refused(shop: Sh
     assert "The sandbox does not support the parameter discounts" in str(error)
 
 
+def test_what_a_checkout_could_not_honour_is_refused_before_anyone_pays(shop: Shop) -> None:
+    error = refusal(
+        shop,
+        "post",
+        "/v1/checkout/sessions",
+        mode="subscription",
+        success_url=RETURN_URL,
+        line_items=[{"price": shop.plans["Pro"].monthly, "quantity": 1}],
+        subscription_data={"application_fee_percent": 3},
+    )
+    assert "does not support the parameter subscription_data[application_fee_percent]" in str(error)
+
+
 # ------------------------------------------------------------------------------- configurations
 
 

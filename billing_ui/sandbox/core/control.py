@@ -120,8 +120,8 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
             with provider.together():
                 _run(provider.call, body.calls, results)
         except Refusal as refusal:
-            failed = {"failed_call": len(results), **refusal.body}
-            return JSONResponse(failed, refusal.status)
+            refusal.body["failed_call"] = len(results)
+            raise
         return JSONResponse({"results": results})
 
     async def advance(request: Request) -> Response:
@@ -131,12 +131,9 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
     async def seed(request: Request) -> Response:
         wish, started = await _body(request, Seed), time.perf_counter()
         counts: Json = {}
-        try:
-            for so_far in provider.seed(wish):
-                counts = so_far
-                await asyncio.sleep(0)  # others are served between two chunks
-        except Refusal as refusal:
-            return JSONResponse(refusal.body, refusal.status)
+        for so_far in provider.seed(wish):
+            counts = so_far
+            await asyncio.sleep(0)  # others are served between two chunks
         return JSONResponse({**counts, "seconds": round(time.perf_counter() - started, 3)})
 
     async def add_fault(request: Request) -> Response:
@@ -178,17 +175,13 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
     ]
 
 
-class BadBody(Exception):
-    """The body is not what the endpoint takes."""
-
-
 async def _body(request: Request, model: type[Body]) -> Body:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"
-        raise BadBody(f"{where}: {first['msg']}") from None
+        raise Refusal(400, {"error": f"{where}: {first['msg']}"}) from None
 
 
 def _guarded(
@@ -202,8 +195,8 @@ def _guarded(
             return JSONResponse({"error": "Send application/json."}, 415)
         try:
             return await endpoint(request)
-        except BadBody as problem:
-            return JSONResponse({"error": str(problem)}, 400)
+        except Refusal as refusal:
+            return JSONResponse(refusal.body, refusal.status)
 
     return guarded
 

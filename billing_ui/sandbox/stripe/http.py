@@ -85,13 +85,12 @@ class StripeAPI:
 
     def _respond(self, request: Request, path: str, body: bytes) -> Response:
         request_id = new_request_id()
-        version = request.headers.get("stripe-version", stripe.api_version)
+        version = request.headers.get("stripe-version")
         key = request.headers.get("idempotency-key")
         replayed = False
         try:
             _check_key(request.headers.get("authorization", ""))
-            named = request.headers.get("stripe-version")
-            params = modernize(named, path, _decode(request, body))
+            params = modernize(version, path, _decode(request, body))
             if key is not None and request.method == "POST":
                 text, status, replayed = self._once(request, path, params, key, request_id)
                 answer = Response(text, status, media_type="application/json")
@@ -108,7 +107,7 @@ class StripeAPI:
             )
             answer = _json(failure.status, failure.body(request_id), request_id)
         answer.headers["Request-Id"] = request_id
-        answer.headers["Stripe-Version"] = version
+        answer.headers["Stripe-Version"] = version or stripe.api_version
         if key is not None:
             answer.headers["Idempotency-Key"] = key
             if replayed:

@@ -199,7 +199,7 @@ def collect(
         customer=invoice["customer"],
         method=method,
         intent_id=open_intent(invoice),
-        description="Subscription update" if subscription else "Payment for Invoice",
+        details={"description": "Subscription update" if subscription else "Payment for Invoice"},
     )
     if problem:
         return _fail(account, invoice, subscription, intent["id"]), problem

@@ -133,7 +133,9 @@ def _blank(cls: SDKClass) -> Json:
 
 def complete(cls: SDKClass, document: Json) -> Json:
     """Return `document` with every declared field it lacks, at every depth."""
-    filled = blank(cls)
+    # As Stripe has it: what it is comes first.
+    filled: Json = {name: document[name] for name in ("id", "object") if name in document}
+    filled |= blank(cls)
     hints = fields(cls)
     for name, value in document.items():
         filled[name] = _complete_value(hints.get(name), value)

@@ -10,6 +10,7 @@ from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
 LONGEST_AHEAD = 5 * 366 * billing.DAY
+"""How far ahead, in seconds, a trial or a cancellation may be set."""
 
 
 def with_cancellation(account: Account, subscription: Json, params: Params) -> Json:
@@ -83,10 +84,12 @@ def with_trial(account: Account, subscription: Json, params: Params) -> Json:
 
 
 def ends_trial(before: Json, after: Json) -> bool:
+    """Whether a change ends a trial, so that the first paid period begins."""
     return bool(before["status"] == "trialing" and after["status"] == "active")
 
 
 def trial_end(account: Account, params: Params) -> int | None:
+    """Return when the trial of a new subscription ends, in Unix seconds; None without one."""
     if "trial_end" in params and "trial_period_days" in params:
         raise StripeError(
             "You may only specify one of these parameters: trial_end, trial_period_days."
@@ -141,6 +144,7 @@ def currency(params: Params, customer: Json, chosen: list[Json]) -> str:
 
 
 def billing_mode(params: Params) -> Json:
+    """Return the billing mode of a new subscription: flexible, unless the old one is asked for."""
     mode = params.get("billing_mode", {"type": "flexible"})
     if mode["type"] == "classic":
         return {"flexible": None, "type": "classic"}

@@ -39,6 +39,26 @@ UNSUPPORTED = frozenset(
     }
 )
 
+DATA = {
+    "payment_intent_data": {
+        "description",
+        "metadata",
+        "receipt_email",
+        "setup_future_usage",
+        "statement_descriptor",
+    },
+    "subscription_data": {
+        "billing_mode",
+        "description",
+        "invoice_settings",
+        "metadata",
+        "trial_end",
+        "trial_period_days",
+        "trial_settings",
+    },
+}
+"""What may be said of the subscription or payment a session is to make."""
+
 HANDLED = frozenset(
     {
         "automatic_tax",
@@ -78,6 +98,7 @@ def create(account: Account, params: Params) -> Json:
             raise StripeError(
                 f"You can only use `{other[0]}` in `{other[1]}` mode.", param=other[0]
             )
+    _check_data(params)
     customer = None
     if "customer" in params:
         customer = account.get("customer", params["customer"], "customer")
@@ -205,6 +226,14 @@ def line_items(account: Account, params: Params, session_id: str) -> Json:
         "data": [_embedded(account, item, {}) for item in found["data"][:limit]],
         "has_more": len(found["data"]) > limit,
     }
+
+
+def _check_data(params: Params) -> None:
+    """Refuse now what could not be honoured when the session is paid."""
+    for where, known in DATA.items():
+        for name in params.get(where, {}):
+            if name not in known:
+                raise StripeError.unsupported(f"{where}[{name}]")
 
 
 def _price(account: Account, item: Params, mode: str, where: str) -> Json:

@@ -159,7 +159,7 @@ def charge(
     customer: str | None,
     method: Json,
     intent_id: str | None = None,
-    description: str | None = None,
+    details: Params | None = None,
 ) -> tuple[Json, StripeError | None]:
     """Charge a payment method through a payment intent.
 
@@ -170,13 +170,14 @@ def charge(
         customer: The customer's id.
         method: The stored payment method.
         intent_id: An intent that failed before and is tried again; a new one when None.
-        description: What it is for.
+        details: Further fields of a new intent, such as `description` and `metadata`.
 
     Returns:
         The intent as it is now, and the card's error when it was declined.
     """
     if intent_id is None:
-        intent = {**_open(account, amount, currency, customer), "description": description}
+        intent = _open(account, amount, currency, customer)
+        intent = apply(PaymentIntent, intent, details or {})
         account.store.put(intent)
         account.tell("payment_intent.created", intent)
     else:

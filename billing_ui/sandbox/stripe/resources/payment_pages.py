@@ -109,7 +109,7 @@ def _pay(account: Account, session: Json, method_id: str) -> Json:
         currency=session["currency"],
         customer=customer_id,
         method=method,
-        description=session["_data"].get("description"),
+        details=session["_data"],
     )
     if problem:
         raise problem

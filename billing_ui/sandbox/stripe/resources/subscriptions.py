@@ -15,10 +15,7 @@ from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
 from billing_ui.sandbox.stripe.operations import operation, view
-from billing_ui.sandbox.stripe.resources import (
-    payment_methods,
-    prices,
-)
+from billing_ui.sandbox.stripe.resources import payment_methods, prices
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -186,12 +183,11 @@ def update(account: Account, params: Params, subscription_id: str) -> Json:
     refuse(params, *UNSUPPORTED)
     _refuse_more(params)
     before = account.get("subscription", subscription_id)
-    if before["status"] in ("canceled", "incomplete_expired") and (
-        set(params) - {"metadata", "cancellation_details"}
-    ):
+    late = [name for name in params if name not in ("cancellation_details", "metadata")]
+    if late and before["status"] not in subscribing.LIVE:
         raise StripeError(
             "A canceled subscription can only update its cancellation_details and metadata.",
-            param=next(iter(set(params) - {"metadata", "cancellation_details"})),
+            param=late[0],
         )
     after = apply(Subscription, before, params, handled=HANDLED)
     if params.get("default_payment_method"):
