@@ -1,4 +1,14 @@
-"""The control API: what tests and the demo data need and no provider offers. Never under `/v1`."""
+"""The control API: what tests and the demo data need and no provider offers. Never under `/v1`.
+
+All bodies are JSON.
+
+    POST /_control/batch    {"calls": [{"method", "path", "params", "at", "as", "id"}]}
+    POST /_control/advance  {"customer", "to"}
+    POST /_control/seed     {"customers", "subscriptions_per_customer", "invoices_per_customer", …}
+    GET, POST, DELETE /_control/faults   {"kind", "path", "method", "times", …}
+    POST /_control/reset    {}
+    GET  /_control/health
+"""
 
 import asyncio
 import re

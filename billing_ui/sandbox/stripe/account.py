@@ -88,6 +88,9 @@ class Account:
             raise StripeError.unknown_url(method, path)
         entry, ids = found
         params = validate(entry.params_type, wire_params)
+        if "customer_account" in params:
+            # Of Stripe's two kinds of customer the sandbox has the one.
+            raise StripeError.unsupported("customer_account")
         tree = expand_tree(entry, params.pop("expand", []))
         failure: StripeError | None = None
         answer: Json = {}

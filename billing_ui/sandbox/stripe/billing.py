@@ -12,27 +12,6 @@ INCOMPLETE_FOR = 23 * HOUR
 """How long a first payment may be made up for, https://docs.stripe.com/billing/subscriptions/overview."""
 TRIAL_WARNING = 3 * DAY
 """How long before its end a trial is announced to end."""
-ZERO_DECIMAL = frozenset(
-    [
-        "bif",
-        "clp",
-        "djf",
-        "gnf",
-        "jpy",
-        "kmf",
-        "krw",
-        "mga",
-        "pyg",
-        "rwf",
-        "ugx",
-        "vnd",
-        "vuv",
-        "xaf",
-        "xof",
-        "xpf",
-    ]
-)
-SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
 
 def add_interval(moment: int, interval: str, count: int) -> int:
@@ -104,15 +83,6 @@ def unused_share(amount: int, start: int, end: int, moment: int) -> int:
     """Return what part of `amount` (minor units) falls to the time after `moment`."""
     share = Decimal(amount) * (end - moment) / (end - start)
     return int(share.quantize(Decimal(1), ROUND_HALF_UP))
-
-
-def money(amount: int, currency: str) -> str:
-    """Return an amount in minor units as Stripe writes it in an invoice line."""
-    digits = 0 if currency in ZERO_DECIMAL else 2
-    number = f"{abs(amount) / 10**digits:,.{digits}f}"
-    sign = "-" if amount < 0 else ""
-    symbol = SYMBOLS.get(currency)
-    return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {currency.upper()}"
 
 
 def per(recurring: Json) -> str:

@@ -1,5 +1,6 @@
 """Laying parameters over an object: most fields of most resources are simply stored as sent."""
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -76,6 +77,17 @@ def created_within(params: Params, field: str = "created") -> list[Condition]:
     if isinstance(bounds, int):
         return [Condition(f"{field} = ?", (bounds,))]
     return within(field, bounds)
+
+
+def check_email(params: Params, name: str) -> None:
+    """See that a parameter, where it is sent, is an e-mail address.
+
+    Raises:
+        StripeError: It is not (`email_invalid`).
+    """
+    email = params.get(name)
+    if email and not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise StripeError(f"Invalid email address: {email}", code="email_invalid", param=name)
 
 
 def refuse(params: Params, *names: str) -> None:

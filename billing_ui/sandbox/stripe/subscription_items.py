@@ -3,7 +3,7 @@
 from stripe import InvoiceItem
 
 from billing_ui.sandbox.core.ids import new_id
-from billing_ui.sandbox.stripe import billing
+from billing_ui.sandbox.stripe import billing, currencies
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import merge_metadata, refuse
@@ -200,7 +200,7 @@ def lines(account: Account, subscription: Json, items: list[Json], trial: bool) 
         price = account.get("price", item["price"])
         product = account.get("product", price["product"])
         currency, quantity = subscription["currency"], item["quantity"]
-        each = billing.money(prices.cost(price, currency) or 0, currency)
+        each = currencies.money(prices.cost(price, currency) or 0, currency)
         name = f"{quantity} × {product['name']} (at {each} / {billing.per(price['recurring'])})"
         parent = {
             "subscription_item_details": {

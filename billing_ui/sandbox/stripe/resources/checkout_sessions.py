@@ -5,10 +5,10 @@ from stripe.checkout import Session, SessionLineItemService, SessionService
 
 from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.core.store import equals
-from billing_ui.sandbox.stripe import billing, subscription_items
+from billing_ui.sandbox.stripe import billing, currencies, subscription_items
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
+from billing_ui.sandbox.stripe.fields import apply, check_email, created_within, refuse
 from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, view
 from billing_ui.sandbox.stripe.resources import prices
 from billing_ui.sandbox.stripe.shapes import Json, complete
@@ -64,7 +64,6 @@ HANDLED = frozenset(
         "automatic_tax",
         "cancel_url",
         "currency",
-        "custom_text",
         "customer",
         "customer_update",
         "expires_at",
@@ -98,6 +97,7 @@ def create(account: Account, params: Params) -> Json:
             raise StripeError(
                 f"You can only use `{other[0]}` in `{other[1]}` mode.", param=other[0]
             )
+    check_email(params, "customer_email")
     _check_data(params)
     customer = None
     if "customer" in params:
@@ -184,6 +184,7 @@ def retrieve(account: Account, params: Params, session_id: str) -> Json:
 @operation(SessionService.list)
 def list_(account: Account, params: Params) -> Json:
     """List sessions, newest first."""
+    refuse(params, "payment_link")
     conditions = created_within(params)
     names = ("status", "payment_intent", "subscription")
     conditions += [equals(name, params[name]) for name in names if name in params]
@@ -311,7 +312,7 @@ def _line_item(item: Params, price: Json, currency: str, where: str, account: Ac
 
 def _currency(params: Params, customer: Json | None, chosen: list[Json]) -> str:
     if "currency" in params:
-        return str(params["currency"]).lower()
+        return currencies.read(params["currency"], "currency")
     own = customer and customer["currency"]
     if own and prices.cost(chosen[0], own) is not None:
         return str(own)

@@ -6,7 +6,7 @@ from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.core.store import equals
 from billing_ui.sandbox.stripe import search, subscribing
 from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
+from billing_ui.sandbox.stripe.fields import apply, check_email, created_within, refuse
 from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, view
 from billing_ui.sandbox.stripe.resources import payment_methods, tax_ids
 from billing_ui.sandbox.stripe.shapes import Json
@@ -20,6 +20,7 @@ SEARCHABLE = {"created", "email", "name", "phone"}
 @operation(CustomerService.create)
 def create(account: Account, params: Params) -> Json:
     """Make a customer, with a payment method attached where one is given."""
+    check_email(params, "email")
     refuse(params, "cash_balance", "tax", "test_clock")
     payment_method = params.get("payment_method") or params.get("source")
     settings = params.get("invoice_settings", {})
@@ -54,6 +55,7 @@ def create(account: Account, params: Params) -> Json:
 @operation(CustomerService.update)
 def update(account: Account, params: Params, customer_id: str) -> Json:
     """Change a customer."""
+    check_email(params, "email")
     refuse(params, "cash_balance", "default_source", "tax", "validate")
     before = account.get("customer", customer_id)
     settings = dict(params.get("invoice_settings", {}))

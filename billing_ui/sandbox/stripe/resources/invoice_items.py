@@ -3,7 +3,7 @@
 from stripe import InvoiceItem, InvoiceItemService
 
 from billing_ui.sandbox.core.store import Condition, equals
-from billing_ui.sandbox.stripe import invoicing
+from billing_ui.sandbox.stripe import currencies, invoicing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
@@ -54,9 +54,8 @@ def create(account: Account, params: Params) -> Json:
                 code="invoice_not_editable",
                 param="invoice",
             )
-    currency = str(
-        params.get("currency") or (draft and draft["currency"]) or customer["currency"] or "usd"
-    ).lower()
+    usual = draft["currency"] if draft else customer["currency"] or "usd"
+    currency = currencies.read(params.get("currency") or usual, "currency")
     amount, quantity, pricing = _amount(account, params, currency)
     item = account.create(
         InvoiceItem,

@@ -3,7 +3,7 @@
 from stripe import Invoice, InvoiceLineItemService, InvoiceService
 
 from billing_ui.sandbox.core.store import Condition, equals
-from billing_ui.sandbox.stripe import billing, invoicing
+from billing_ui.sandbox.stripe import billing, currencies, invoicing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
@@ -28,6 +28,7 @@ def create(account: Account, params: Params) -> Json:
     _check_collection(params)
     take = params.get("pending_invoice_items_behavior", "exclude") == "include"
     currency = params.get("currency") or customer["currency"] or "usd"
+    currency = currencies.read(currency, "currency")
     handled = {"customer", "subscription", "pending_invoice_items_behavior", "currency"}
     handled |= {"days_until_due", "automatic_tax"}
     invoice = invoicing.draft(

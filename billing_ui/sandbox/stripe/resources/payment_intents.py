@@ -4,7 +4,7 @@ from stripe import Charge, ChargeService, PaymentIntent, PaymentIntentService
 
 from billing_ui.sandbox.core.ids import new_id, random_text
 from billing_ui.sandbox.core.store import equals
-from billing_ui.sandbox.stripe import cards
+from billing_ui.sandbox.stripe import cards, currencies
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
@@ -47,7 +47,12 @@ def create(account: Account, params: Params) -> Json:
     refuse(params, *UNSUPPORTED)
     if "customer" in params:
         account.get("customer", params["customer"], "customer")
-    intent = _open(account, params["amount"], params["currency"].lower(), params.get("customer"))
+    intent = _open(
+        account,
+        params["amount"],
+        currencies.read(params["currency"], "currency"),
+        params.get("customer"),
+    )
     changed = apply(PaymentIntent, intent, params, handled=HANDLED)
     method = _method(account, params, changed)
     if method:
@@ -125,7 +130,9 @@ def create_charge(account: Account, params: Params) -> Json:
             raise StripeError.missing(name)
     method = payment_methods.make_from_token(account, params["source"], "source")
     handled = ("amount", "currency", "source", "capture", "radar_options")
-    made, problem = _charge_card(account, params["amount"], params["currency"].lower(), method)
+    made, problem = _charge_card(
+        account, params["amount"], currencies.read(params["currency"], "currency"), method
+    )
     changed = apply(Charge, made, params, handled=handled)
     account.store.put(changed)
     account.tell("charge.failed" if problem else "charge.succeeded", changed)
@@ -144,6 +151,7 @@ def retrieve_charge(account: Account, params: Params, charge_id: str) -> Json:
 @operation(ChargeService.list)
 def list_charges(account: Account, params: Params) -> Json:
     """List charges, newest first."""
+    refuse(params, "transfer_group")
     conditions = created_within(params)
     if "payment_intent" in params:
         conditions.append(equals("payment_intent", params["payment_intent"]))

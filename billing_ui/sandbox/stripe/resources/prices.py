@@ -1,11 +1,11 @@
 """Prices: what a product costs, once or per interval, in one or more currencies."""
 
-import re
 from decimal import ROUND_HALF_UP, Decimal
 
 from stripe import Price, PriceService
 
 from billing_ui.sandbox.core.store import Condition, equals, one_of
+from billing_ui.sandbox.stripe import currencies
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
@@ -47,7 +47,7 @@ def make(account: Account, params: Params) -> Json:
     recurring = params.get("recurring")
     if recurring is not None:
         recurring = _recurring(recurring)
-    currency = _currency(params["currency"], "currency")
+    currency = currencies.read(params["currency"], "currency")
     own = {**amount, "tax_behavior": params.get("tax_behavior", "unspecified")}
     handled = {"product_data", "currency", "currency_options", "recurring", "transfer_lookup_key"}
     handled |= {"unit_amount", "unit_amount_decimal"}
@@ -190,22 +190,12 @@ def _options(options: Params) -> Json:
         refuse(option, "custom_unit_amount", "tiers")
         amount = _amounts(option, where)
         tax_behavior = option.get("tax_behavior", "unspecified")
-        made[_currency(name, where)] = {
+        made[currencies.read(name, where)] = {
             "custom_unit_amount": None,
             "tax_behavior": tax_behavior,
             **amount,
         }
     return made
-
-
-def _currency(name: str, param: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{3}", name):
-        raise StripeError(
-            f"Invalid currency: {name}. Stripe currently supports these currencies: usd, eur, gbp, "
-            "jpy and the other three-letter ISO codes.",
-            param=param,
-        )
-    return name.lower()
 
 
 def _claim_lookup_key(account: Account, params: Params, price_id: str) -> None:
