@@ -1,13 +1,17 @@
 """The database: one async engine and the two kinds of transaction, reading and writing."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import AdaptedConnection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -32,6 +36,10 @@ class Database:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
         # An error's text ends in logs; the values of its statement do not belong there.
         self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True, **options)
+        # A lock belongs to the event loop that first waits for it.
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            WeakKeyDictionary()
+        )
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
@@ -46,8 +54,19 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """Open a session for writing; commits at the end, rolls back on any exception."""
-        async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+        # On SQLite one writes at a time. Those of this process wait here, in order: SQLite itself would
+        # let them look again and again, after longer and longer sleeps.
+        async with (
+            self._turn(),
+            AsyncSession(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        if not self.is_sqlite:
+            return nullcontext()
+        return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     async def close(self) -> None:
         """Close every connection."""
@@ -69,4 +88,10 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    begin: str = connection.get_execution_options().get("begin", "BEGIN")
+    # Each step of a cursor is a trip to the connection's thread and back; this is one.
+    adapted = cast(AdaptedConnection, connection.connection.dbapi_connection)
+    try:
+        adapted.run_async(lambda sqlite: sqlite.execute_fetchall(begin))
+    except sqlite3.Error as error:
+        raise OperationalError(begin, None, error, hide_parameters=True) from error

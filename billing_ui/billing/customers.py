@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -54,6 +55,7 @@ async def live_subscriptions(session: AsyncSession, customer_id: UUID) -> tuple[
     """Return a customer's live subscriptions, newest first."""
     query = (
         select(Subscription)
+        .options(defer(col(Subscription.raw)))
         .where(
             Subscription.customer_id == customer_id,
             col(Subscription.state).in_([state.value for state in SubscriptionState if state.live]),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, func, literal, tuple_
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -109,7 +110,12 @@ async def _read(
 ) -> tuple[list[Invoice], bool]:
     """Return at most `limit` invoices, newest first, and whether there are more on that side."""
     key = tuple_(col(Invoice.created_at), col(Invoice.id))
-    query = select(Invoice).where(Invoice.customer_id == customer_id).limit(limit + 1)
+    query = (
+        select(Invoice)
+        .options(defer(col(Invoice.raw)))
+        .where(Invoice.customer_id == customer_id)
+        .limit(limit + 1)
+    )
     newest_first = (col(Invoice.created_at).desc(), col(Invoice.id).desc())
     if place is None:
         query = query.order_by(*newest_first)

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID, uuid4
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
@@ -12,13 +14,13 @@ from billing_ui.billing.catalog import portal_configuration_id
 from billing_ui.billing.customers import (
     choose_customer,
     live_subscriptions,
-    mark_customer_out_of_date,
     payer_of,
     usable_customer,
 )
+from billing_ui.billing.fetches import mark_out_of_date
 from billing_ui.billing.return_urls import allowed_return_url
 from billing_ui.billing.services import Services
-from billing_ui.billing.visits import record_visit, visit_return_url
+from billing_ui.billing.visits import forget_visit, record_visit, visit_return_url
 from billing_ui.models import Customer, PortalConfiguration, VisitKind
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import (
@@ -26,6 +28,7 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     FlowType,
     InvalidRequest,
+    PaymentError,
     PortalFlow,
     PortalSession,
     StartPortalSessionInput,
@@ -33,6 +36,14 @@ from billing_ui.payments.types import (
 from billing_ui.settings import Settings
 
 _SUBSCRIPTION_FLOWS: Final = frozenset({FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE})
+
+
+# Built once: putting a statement together takes longer than running it.
+_CUSTOMER_AND_CONFIGURATION: Final = (
+    select(Customer, PortalConfiguration.id)
+    .outerjoin(PortalConfiguration, col(PortalConfiguration.provider) == bindparam("provider"))
+    .where(col(Customer.team_id) == bindparam("team_id"))
+)
 
 
 @dataclass(frozen=True)
@@ -75,51 +86,52 @@ async def open_portal(
         PaymentError: as `Driver.start_portal_session` and `portal_configuration_id`.
     """
     team_id = require(identity, Action.OPEN_PORTAL)
-    driver = services.drivers.active
-    known, ours = await _customer_and_configuration(services, team_id, driver.provider.value)
-    customer = usable_customer(known, driver.provider.value)
-    return_to = allowed_return_url(services.settings, return_url)
-    if configuration is not None:
-        _check_configuration(services.settings, configuration, ours)
-    if flow is not None:
-        flow = await _resolve_flow(services, driver, customer, flow)
+    driver, settings = services.drivers.active, services.settings
     visit_id = uuid4()
+    # One transaction for all of it, and committed before the provider is asked: a person is waiting, and
+    # whoever comes back must be known, whatever dies in between.
+    async with services.database.write() as session:
+        found, ours = await _customer_and_configuration(session, team_id, driver.provider.value)
+        customer = usable_customer(found, driver.provider.value)
+        return_to = allowed_return_url(settings, return_url)
+        if configuration is not None:
+            _check_configuration(settings, configuration, ours)
+        if flow is not None:
+            flow = await _resolve_flow(session, driver, customer, flow)
+        await record_visit(
+            session,
+            visit_id,
+            identity,
+            customer.id,
+            VisitKind.PORTAL,
+            return_url=return_to,
+            flow=flow.type if flow else None,
+        )
     request = StartPortalSessionInput(
         payer=payer_of(customer),
-        return_url=visit_return_url(services.settings, visit_id),
-        configuration=configuration or services.settings.stripe_portal_configuration or ours,
+        return_url=visit_return_url(settings, visit_id),
+        configuration=configuration or settings.stripe_portal_configuration or ours,
         flow=flow,
         locale=locale,
     )
     try:
         portal = await _start_session(services, driver, request, ours)
-    except CustomerDeleted:
-        # The page should say so as well, and does after its next sync.
-        await mark_customer_out_of_date(services, customer.id)
+    except PaymentError as error:
+        async with services.database.write() as session:
+            await forget_visit(session, visit_id)
+            if isinstance(error, CustomerDeleted):
+                # The page should say so as well, and does after its next sync.
+                await mark_out_of_date(session, Customer, customer.id)
         raise
-    await record_visit(
-        services,
-        visit_id,
-        identity,
-        customer.id,
-        VisitKind.PORTAL,
-        return_url=return_to,
-        flow=flow.type if flow else None,
-    )
     return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
 
 
 async def _customer_and_configuration(
-    services: Services, team_id: UUID, provider: str
+    session: AsyncSession, team_id: UUID, provider: str
 ) -> tuple[Customer | None, str | None]:
-    """Return the team's customer and the id of our portal configuration, in one query: a person is waiting."""
-    query = (
-        select(Customer, PortalConfiguration.id)
-        .outerjoin(PortalConfiguration, col(PortalConfiguration.provider) == provider)
-        .where(Customer.team_id == team_id)
-    )
-    async with services.database.read() as session:
-        rows = (await session.exec(query)).all()
+    """Return the team's customer and the id of our portal configuration, in one query."""
+    parameters = {"team_id": team_id, "provider": provider}
+    rows = (await session.exec(_CUSTOMER_AND_CONFIGURATION, params=parameters)).all()
     configuration = rows[0][1] if rows else None
     return choose_customer([customer for customer, _ in rows], provider), configuration
 
@@ -132,7 +144,7 @@ def _check_configuration(settings: Settings, configuration: str, ours: str | Non
 
 
 async def _resolve_flow(
-    services: Services, driver: Driver, customer: Customer, flow: PortalFlow
+    session: AsyncSession, driver: Driver, customer: Customer, flow: PortalFlow
 ) -> PortalFlow:
     """Return the flow with the subscription it is about, checked to be the customer's."""
     if flow.type not in driver.capabilities.flows:
@@ -141,8 +153,7 @@ async def _resolve_flow(
         if flow.subscription_id is not None:
             raise InvalidRequest(f"flow: {flow.type} is not about a subscription.")
         return flow
-    async with services.database.read() as session:
-        live = await live_subscriptions(session, customer.id)
+    live = await live_subscriptions(session, customer.id)
     if flow.subscription_id is not None:
         live = tuple(one for one in live if one.id == flow.subscription_id)
         if not live:

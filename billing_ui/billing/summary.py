@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import case
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -233,6 +234,7 @@ async def _shown_subscriptions(session: AsyncSession, customer_id: UUID) -> Sequ
     # Ended ones gather over the years: one of them is enough to know that nothing is live.
     query = (
         select(Subscription)
+        .options(defer(col(Subscription.raw)))
         .where(Subscription.customer_id == customer_id)
         .order_by(case((ended, 1), else_=0), col(Subscription.ended_at).desc(), *NEWEST_FIRST)
     )
@@ -247,6 +249,7 @@ async def _load_overdue(
     """Return the oldest unpaid invoice of each subscription, by the subscription's id."""
     query = (
         select(Invoice)
+        .options(defer(col(Invoice.raw)))
         .where(
             Invoice.customer_id == customer_id,
             col(Invoice.status).in_(["open", "uncollectible"]),

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import insert, update
+from sqlalchemy import Table, bindparam, delete, insert, inspect, update
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
@@ -28,6 +29,22 @@ _OPEN_FOR: Final = timedelta(hours=24)
 """So long a return belongs to its visit; later, what changed has other causes as well."""
 _SHOWN_FOR: Final = timedelta(hours=24)
 """So long what came of a visit is shown to someone who does not dismiss it."""
+
+
+# Built once: putting a statement together takes longer than running it. The snapshot is copied inside the
+# database, for it may be long and nobody reads it here.
+_RECORD_VISIT: Final = insert(cast(Table, inspect(PortalVisit).local_table)).values(
+    before=select(CustomerSnapshot.data)
+    .where(col(CustomerSnapshot.customer_id) == bindparam("snapshot_of"))
+    .scalar_subquery(),
+    **{
+        name: bindparam(name)
+        for name in (
+            *("id", "customer_id", "team_id", "user_id"),
+            *("kind", "flow", "return_url", "created_at"),
+        )
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ def visit_return_url(settings: Settings, visit_id: UUID) -> str:
 
 
 async def record_visit(
-    services: Services,
+    session: AsyncSession,
     visit_id: UUID,
     identity: Identity,
     customer_id: UUID,
@@ -80,23 +97,26 @@ async def record_visit(
     return_url: str | None,
     flow: FlowType | None = None,
 ) -> None:
-    """Commit that somebody goes to the provider, together with the state as we know it before."""
-    before = select(CustomerSnapshot.data).where(CustomerSnapshot.customer_id == customer_id)
-    async with services.database.write() as session:
-        await session.exec(
-            insert(PortalVisit).values(
-                id=visit_id,
-                customer_id=customer_id,
-                team_id=identity.team_id,
-                user_id=identity.user_id,
-                kind=kind.value,
-                flow=flow.value if flow else None,
-                return_url=return_url,
-                created_at=utc_now(),
-                # Copied inside the database: it may be long, and nobody reads it here.
-                before=before.scalar_subquery(),
-            )
-        )
+    """Write that somebody goes to the provider, together with the state as we know it before."""
+    await session.exec(
+        _RECORD_VISIT,
+        params={
+            "id": visit_id,
+            "customer_id": customer_id,
+            "team_id": identity.team_id,
+            "user_id": identity.user_id,
+            "kind": kind.value,
+            "flow": flow.value if flow else None,
+            "return_url": return_url,
+            "created_at": utc_now(),
+            "snapshot_of": customer_id,
+        },
+    )
+
+
+async def forget_visit(session: AsyncSession, visit_id: UUID) -> None:
+    """Delete a visit that did not come about."""
+    await session.exec(delete(PortalVisit).where(col(PortalVisit.id) == visit_id))
 
 
 async def return_from_visit(

@@ -1,0 +1,102 @@
+"""Transactions: reading keeps nothing, writing keeps all or nothing, and writers wait their turn."""
+
+import asyncio
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlmodel import col, func, select, update
+
+from billing_ui import database as database_module
+from billing_ui.database import Database
+from billing_ui.models import Team
+
+
+async def names(database: Database) -> list[str]:
+    """Return the names of all teams."""
+    async with database.read() as session:
+        return sorted((await session.exec(select(Team.name))).all())
+
+
+async def test_what_is_written_stays(database: Database) -> None:
+    async with database.write() as session:
+        session.add(Team(name="Northwind"))
+    assert await names(database) == ["Northwind"]
+
+
+async def test_a_failure_keeps_nothing_of_its_transaction(database: Database) -> None:
+    async def fail() -> None:
+        async with database.write() as session:
+            session.add(Team(name="Northwind"))
+            await session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert await names(database) == []
+
+
+async def test_a_read_keeps_nothing(database: Database) -> None:
+    async with database.read() as session:
+        session.add(Team(name="Northwind"))
+        await session.flush()
+    assert await names(database) == []
+
+
+async def test_writers_that_read_first_lose_no_count(database: Database, database_url: str) -> None:
+    async with database.write() as session:
+        session.add(Team(name="0"))
+    other = Database(database_url)
+
+    async def count_up(process: Database) -> None:
+        async with process.write() as session:
+            query = select(Team).with_for_update()
+            team = (await session.exec(query)).one()
+            team.name = str(int(team.name) + 1)
+            session.add(team)
+
+    await asyncio.gather(*(count_up(process) for process in (database, other) for _ in range(20)))
+    await other.close()
+    assert await names(database) == ["40"]
+
+
+async def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
+    async with database.write() as session:
+        session.add(Team(name="Northwind"))
+        await session.flush()
+        assert await names(database) == []
+    assert await names(database) == ["Northwind"]
+
+
+async def test_a_database_that_another_process_keeps_locked_is_an_error_that_passes(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 20)
+    ours, theirs = Database(sqlite_url), Database(sqlite_url)
+    async with theirs.write() as held:
+        await held.exec(update(Team).values(name="x"))
+        for _ in range(20):
+            with pytest.raises(OperationalError, match="locked"):
+                async with ours.write() as session:
+                    await session.exec(select(func.count(col(Team.id))))
+    async with ours.write() as session:
+        session.add(Team(name="Northwind"))
+    assert await names(ours) == ["Northwind"]
+    await ours.close()
+    await theirs.close()
+
+
+def test_a_database_serves_one_event_loop_after_another(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+
+    async def write_some() -> None:
+        async def write() -> None:
+            async with database.write() as session:
+                session.add(Team(name="x"))
+
+        await asyncio.gather(*(write() for _ in range(5)))
+        await database.close()
+
+    asyncio.run(write_some())
+    asyncio.run(write_some())
+    assert len(asyncio.run(names(database))) == 10
+    asyncio.run(database.close())
