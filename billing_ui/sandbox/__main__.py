@@ -16,6 +16,8 @@ from billing_ui.sandbox.server import build_app
 from billing_ui.sandbox.stripe.http import ABORT
 
 HOST = "127.0.0.1"
+GRACE_SECONDS = 3
+"""How long a slow answer may hold up the end."""
 
 
 class DroppableProtocol(H11Protocol):
@@ -56,7 +58,13 @@ def main() -> int:
     origin = f"http://{HOST}:{listener.getsockname()[1]}"
     app = build_app(options.database, origin, options.name)
     server = uvicorn.Server(
-        uvicorn.Config(app, http=DroppableProtocol, log_level="warning", access_log=False)
+        uvicorn.Config(
+            app,
+            http=DroppableProtocol,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
     )
     if options.exit_with_stdin:
         threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()

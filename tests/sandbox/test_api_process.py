@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import stripe
 
 from tests.conftest import free_port
+
+KEY = {"Authorization": "Bearer sk_test_process"}
 
 
 def start(database: Path, port: int, *options: str) -> "subprocess.Popen[str]":
@@ -58,6 +61,22 @@ def test_it_ends_with_its_standard_input(tmp_path: Path) -> None:
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(timeout=20) == 0
+
+
+def test_a_slow_answer_does_not_keep_it_alive(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path / "sandbox.db", port, "--exit-with-stdin")
+    url = f"http://127.0.0.1:{port}"
+    fault = {"kind": "latency", "path": "/v1/customers", "seconds": 600, "times": 1}
+    httpx.post(f"{url}/_control/faults", json=fault).raise_for_status()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(httpx.get, f"{url}/v1/customers", headers=KEY, timeout=60)
+        while httpx.get(f"{url}/_control/faults").json()["faults"]:
+            assert not slow.done()
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+        assert slow.exception(timeout=30) is not None or not slow.result().is_success
 
 
 def test_a_taken_port_is_said_and_is_an_error(tmp_path: Path) -> None:
