@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,6 +15,7 @@ from billing_ui.billing.services import Services
 from billing_ui.billing.upsert import insert_if_absent
 from billing_ui.clock import utc_now
 from billing_ui.models import Customer, Subscription, Team
+from billing_ui.models.columns import left_out
 from billing_ui.payments.types import (
     CustomerDeleted,
     InvalidRequest,
@@ -55,7 +55,7 @@ async def live_subscriptions(session: AsyncSession, customer_id: UUID) -> tuple[
     """Return a customer's live subscriptions, newest first."""
     query = (
         select(Subscription)
-        .options(defer(col(Subscription.raw)))
+        .options(left_out(Subscription.raw))
         .where(
             Subscription.customer_id == customer_id,
             col(Subscription.state).in_([state.value for state in SubscriptionState if state.live]),

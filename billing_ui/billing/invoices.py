@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, func, literal, tuple_
-from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,7 +16,7 @@ from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.customers import current_customer
 from billing_ui.billing.services import Services
 from billing_ui.models import Invoice
-from billing_ui.models.columns import UtcDateTime
+from billing_ui.models.columns import UtcDateTime, left_out
 from billing_ui.payments.types import Frozen, InvalidRequest
 
 MAX_LIMIT: Final = 100
@@ -112,7 +111,7 @@ async def _read(
     key = tuple_(col(Invoice.created_at), col(Invoice.id))
     query = (
         select(Invoice)
-        .options(defer(col(Invoice.raw)))
+        .options(left_out(Invoice.raw))
         .where(Invoice.customer_id == customer_id)
         .limit(limit + 1)
     )

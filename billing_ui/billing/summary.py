@@ -8,7 +8,6 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import case
-from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -27,6 +26,7 @@ from billing_ui.models import (
     Subscription,
     SubscriptionItem,
 )
+from billing_ui.models.columns import left_out
 from billing_ui.payments.types import Address, Capabilities, SubscriptionState, TaxId
 
 _OVERDUE_STATES: Final = frozenset({SubscriptionState.PAST_DUE, SubscriptionState.UNPAID})
@@ -234,7 +234,7 @@ async def _shown_subscriptions(session: AsyncSession, customer_id: UUID) -> Sequ
     # Ended ones gather over the years: one of them is enough to know that nothing is live.
     query = (
         select(Subscription)
-        .options(defer(col(Subscription.raw)))
+        .options(left_out(Subscription.raw))
         .where(Subscription.customer_id == customer_id)
         .order_by(case((ended, 1), else_=0), col(Subscription.ended_at).desc(), *NEWEST_FIRST)
     )
@@ -249,7 +249,7 @@ async def _load_overdue(
     """Return the oldest unpaid invoice of each subscription, by the subscription's id."""
     query = (
         select(Invoice)
-        .options(defer(col(Invoice.raw)))
+        .options(left_out(Invoice.raw))
         .where(
             Invoice.customer_id == customer_id,
             col(Invoice.status).in_(["open", "uncollectible"]),

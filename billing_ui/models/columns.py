@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import defer
+from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.types import TypeDecorator
 
 
@@ -33,3 +35,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 # None is SQL NULL: a missing document, not the document `null`.
 JSON_DOCUMENT = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+def left_out(column: Any) -> ORMOption:
+    """Return the option that leaves `column` out of a query for whole rows; using it then is an error."""
+    return defer(column, raiseload=True)
