@@ -376,7 +376,10 @@ def test_a_single_payment_makes_no_subscription(shop: Shop) -> None:
             "mode": "payment",
             "line_items": [{"price_data": price_data, "quantity": 3}],
             "success_url": "https://app.example.com/done",
-            "payment_intent_data": {"metadata": {"order": "9"}},
+            "payment_intent_data": {
+                "metadata": {"order": "9"},
+                "shipping": {"name": "Buyer", "address": {"line1": "1 Main St", "city": "Hope"}},
+            },
         }
     )
     paid_page(shop, made.id)
@@ -385,6 +388,7 @@ def test_a_single_payment_makes_no_subscription(shop: Shop) -> None:
     intent = done["payment_intent"]
     assert (intent["amount_received"], intent["status"]) == (2100, "succeeded")
     assert intent["metadata"] == {"order": "9"}
+    assert intent["shipping"]["address"]["city"] == "Hope"
 
 
 def test_a_page_whose_card_fails_leaves_nothing_behind(shop: Shop) -> None:

@@ -45,6 +45,7 @@ DATA = {
         "metadata",
         "receipt_email",
         "setup_future_usage",
+        "shipping",
         "statement_descriptor",
     },
     "subscription_data": {
