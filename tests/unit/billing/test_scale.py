@@ -1,0 +1,87 @@
+"""One customer or a million: whatever a page or a click asks of the database finds its rows by an index."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from billing_ui.billing.invoices import load_invoices
+from billing_ui.billing.portal import open_portal
+from billing_ui.billing.refresh import refresh_billing
+from billing_ui.billing.services import Services
+from billing_ui.billing.summary import load_billing
+from billing_ui.billing.visits import latest_outcome, return_from_visit
+from billing_ui.database import Database
+from billing_ui.payments.types import FlowType, PortalFlow, SubscriptionState
+from tests.unit.billing.conftest import make_settings
+from tests.unit.billing.factories import (
+    Account,
+    card,
+    invoice,
+    new_account,
+    new_member,
+    snapshot,
+    subscription,
+)
+from tests.unit.billing.fake_driver import FakeDriver, FakeDrivers
+
+# The catalogue and the portal configuration do not grow with customers.
+GROWING = ("customer", "customer_snapshot", "subscription", "subscription_item", "invoice")
+GROWING += ("payment_method", "portal_visit", "team", "membership", "user")
+
+
+async def click(services: Services, account: Account) -> None:
+    """Go to the portal and come back."""
+    flow = PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)
+    opened = await open_portal(services, account.identity, flow=flow)
+    await return_from_visit(services, str(opened.visit_id), account.identity)
+    await latest_outcome(services, account.identity)
+
+
+async def look(services: Services, account: Account) -> None:
+    """Open the page, as an owner and as a member, and turn a page of invoices."""
+    await load_billing(services, account.identity)
+    await load_billing(services, await new_member(services, account))
+    page = await load_invoices(services, account.identity, limit=2)
+    await load_invoices(services, account.identity, page.next_cursor, 2)
+
+
+async def refresh(services: Services, account: Account) -> None:
+    """Fetch everything anew."""
+    await refresh_billing(services, account.identity)
+
+
+@pytest.mark.parametrize("journey", [look, click, refresh])
+async def test_no_journey_reads_a_growing_table_from_end_to_end(
+    sqlite_url: str, driver: FakeDriver, journey: Callable[[Services, Account], Awaitable[None]]
+) -> None:
+    settings = make_settings(stripe_portal_configuration="bpc_1")
+    services = Services(settings, Database(sqlite_url), FakeDrivers(settings, driver))
+    account = await new_account(services, customer="cus_1")
+    driver.has(
+        snapshot(
+            subscription(status="past_due", state=SubscriptionState.PAST_DUE),
+            payment_methods=(card(),),
+            invoices=tuple(invoice(number, status="open") for number in range(5)),
+        )
+    )
+    await refresh(services, account)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    engine = services.database.engine
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    await journey(services, account)
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    assert asked
+    async with engine.connect() as connection:
+        for statement, parameters in asked:
+            first = parameters[0] if isinstance(parameters, list) else parameters
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
+            steps = [row[3] for row in plan]
+            scanned = [step for step in steps if step.startswith("SCAN")]
+            assert not [s for s in scanned if s.split()[1].strip('"') in GROWING], statement
+    await services.database.close()
