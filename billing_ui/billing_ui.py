@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import reflex as rx
+import structlog
 from filelock import AsyncFileLock
 from reflex.constants import Dirs
 from reflex.utils.prerequisites import get_web_dir
@@ -20,6 +21,8 @@ from billing_ui.pages import add_pages
 from billing_ui.sandbox_process import embedded_sandbox
 from billing_ui.settings import load_settings
 from billing_ui.telemetry import configure_logging
+
+log = structlog.get_logger(__name__)
 
 settings = load_settings()
 readiness = Readiness()
@@ -41,11 +44,13 @@ async def running() -> AsyncIterator[None]:
         # Several workers start at once; one prepares while the others wait.
         settings.data_directory.mkdir(parents=True, exist_ok=True)
         async with AsyncFileLock(settings.data_directory / "prepare.lock"):
-            await upgrade(settings.database_url)
+            if await upgrade(settings.database_url):
+                log.info("database_upgraded")
             readiness.migrations = True
             if settings.sandbox:
                 await prepare_demo(services, sandbox_url)
             readiness.demo_data = True
+        log.info("ready", address=settings.base_url)
         yield
 
 

@@ -89,8 +89,8 @@ def configure_logging(*, json: bool | None = None, level: int = logging.INFO) ->
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # They log whole URLs and bodies at levels nobody reads in production.
-    for name in ("stripe", "httpx", "aiosqlite", "asyncio"):
+    # They log whole URLs and bodies, or each of their steps, at levels nobody reads in production.
+    for name in ("stripe", "httpx", "aiosqlite", "asyncio", "alembic"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
