@@ -1,6 +1,6 @@
 """Signing in and out: native forms, because a websocket cannot set an HttpOnly cookie, and the API's own way."""
 
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -45,7 +45,7 @@ async def sign_in_by_form(request: Request) -> RedirectResponse:
     require_own_origin(request)
     services = services_of(request)
     form = await read_form(request)
-    destination = _local_path(services.settings, form.get("next"))
+    destination = _destination(request, form)
     try:
         token = await sign_in(services.database, form.get("email", ""), form.get("password", ""))
     except InvalidCredentials:
@@ -66,7 +66,7 @@ async def sign_in_to_demo(request: Request) -> RedirectResponse:
     if account is None:
         raise BadRequest(f"account: must be one of {', '.join(DEMO_ACCOUNTS)}")
     token = await sign_in_as(services.database, account.user_id)
-    return await _signed_in(request, token, _local_path(services.settings, form.get("next")))
+    return await _signed_in(request, token, _destination(request, form))
 
 
 @forms.post("/auth/sign-out")
@@ -91,6 +91,16 @@ async def _signed_in(request: Request, token: str, destination: str | None) -> R
 
 def _see(settings: Settings, path: str) -> RedirectResponse:
     return RedirectResponse(settings.base_url + path, 303)
+
+
+def _destination(request: Request, form: dict[str, str]) -> str | None:
+    """Return where the person wanted to go before they had to sign in, if that is said and safe."""
+    wish = form.get("next")
+    if not wish:
+        # The form was sent before its page had come alive: what it would have said is in its address.
+        query = request.headers.get("referer", "").partition("?")[2]
+        wish = parse_qs(query).get("next", [""])[0]
+    return _local_path(services_of(request).settings, wish)
 
 
 def _local_path(settings: Settings, value: str | None) -> str | None:

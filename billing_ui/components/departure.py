@@ -11,8 +11,9 @@ from billing_ui.states.leaving import Departure
 # ones already made the page would send them away again at once.
 _CODE = """
 function leaveFor(departure, replaces) {
-  if (!departure.address || sessionStorage.getItem("departed") === departure.number) return;
-  sessionStorage.setItem("departed", departure.number);
+  const made = `departed ${departure.number}`;
+  if (!departure.address || sessionStorage.getItem(made)) return;
+  sessionStorage.setItem(made, "yes");
   if (replaces) window.location.replace(departure.address);
   else window.location.assign(departure.address);
 }

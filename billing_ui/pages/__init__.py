@@ -3,10 +3,12 @@
 from typing import Final
 
 import reflex as rx
+from reflex.constants import Page404
 
 from billing_ui.components.site import page_title
 from billing_ui.pages.billing import billing
 from billing_ui.pages.home import home
+from billing_ui.pages.not_found import not_found
 from billing_ui.pages.pricing import pricing
 from billing_ui.pages.returning import returning
 from billing_ui.pages.sign_in import sign_in
@@ -32,3 +34,4 @@ def add_pages(app: rx.App) -> None:
         (returning, RETURN, "Updating billing", ReturnState.load),
     ):
         app.add_page(component, route=route, title=page_title(name), on_load=on_load, meta=_META)
+    app.add_page(not_found, route=Page404.SLUG, title=page_title("Page not found"), meta=_META)

@@ -22,7 +22,8 @@ _FAILURES: Final = {
 class SignInState(rx.State):
     """What the forms of the sign-in page carry and say."""
 
-    destination: str = BILLING
+    # Empty until the page is alive, which tells the backend that the form does not know yet.
+    destination: str = ""
     failure: str = ""
     password_shown: bool = False
 

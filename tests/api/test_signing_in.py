@@ -119,6 +119,23 @@ async def test_the_form_leads_where_the_person_wanted_to_go(
     assert response.headers["location"] == f"{BASE_URL}/pricing?interval=year#team"
 
 
+@pytest.mark.parametrize(
+    ("referer", "path"),
+    [
+        (f"{BASE_URL}/sign-in?next=%2Fpricing%3Fa%3Db", "/pricing?a=b"),
+        (f"{BASE_URL}/sign-in?next=//evil.example", "/settings/billing"),
+        (f"{BASE_URL}/sign-in", "/settings/billing"),
+        ("http://[", "/settings/billing"),
+    ],
+)
+async def test_a_form_sent_before_its_page_is_alive_leads_where_its_address_says(
+    client: httpx.AsyncClient, ada: str, referer: str, path: str
+) -> None:
+    form = {"email": EMAIL, "password": PASSWORD, "next": ""}
+    response = await client.post("/auth/sign-in", data=form, headers=OURS | {"Referer": referer})
+    assert response.headers["location"] == f"{BASE_URL}{path}"
+
+
 @pytest.mark.parametrize("evil", EVIL_PATHS)
 async def test_the_form_never_leads_to_another_place(
     client: httpx.AsyncClient, ada: str, evil: str
