@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from billing_ui.accounts.sessions import sign_in_as
 from billing_ui.accounts.teams import add_member, create_team
 from billing_ui.accounts.users import create_user
-from billing_ui.billing.customers import link_customer
+from billing_ui.billing.customers import current_customer, link_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.models import Role
@@ -49,6 +49,10 @@ class World:
         person = await self.loner()
         await add_member(self.services.database, team_id, person.user_id, role)
         return replace(person, team=team_id)
+
+    async def join(self, team_id: UUID, user_id: UUID) -> None:
+        """Make somebody an owner of a team."""
+        await add_member(self.services.database, team_id, user_id, Role.OWNER)
 
     async def loner(self) -> Person:
         """Return somebody in no team."""
@@ -100,6 +104,14 @@ class World:
         await self.sandbox.batch(_call("/v1/subscriptions", subscription))
         await self.sync(person)
         return person
+
+    async def refresh(self, person: Person) -> None:
+        """Make the application's copy say what the provider says of a customer it knows already."""
+        provider = self.services.settings.payment_provider.value
+        async with self.services.database.read() as session:
+            customer = await current_customer(session, person.team_id, provider)
+        assert customer is not None
+        await sync_customer(self.services, customer.id)
 
     async def sync(self, person: Person) -> None:
         """Make the application's copy say what the provider says."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -100,10 +101,8 @@ class Server:
         if self._process is None:
             return
         self._signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def kill(self) -> None:
@@ -116,10 +115,8 @@ class Server:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass
 
     @property
     def environment(self) -> dict[str, str]:
@@ -147,11 +144,9 @@ class Server:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended:\n{self.tail()}")
-            try:
+            with suppress(httpx.TransportError):
                 if httpx.get(f"{self.base_url}/readyz", trust_env=False).is_success:
                     return
-            except httpx.TransportError:
-                pass
             time.sleep(0.1)
         raise AssertionError(f"the server is not ready:\n{self.tail()}")
 

@@ -18,6 +18,7 @@ from tests.e2e.visitors import (
     in_portal,
     region,
     said,
+    to_portal,
     type_card,
 )
 from tests.e2e.words import long_date
@@ -101,6 +102,22 @@ async def test_the_browsers_own_way_back_finds_a_button_that_works(
     await in_checkout(page, "Pro")
 
 
+async def test_a_trip_is_made_once_however_many_others_follow(
+    visitors: Visitors, world: World
+) -> None:
+    page = await at_pricing(visitors, await world.newcomer())
+    await button(page, "Choose Starter").click()
+    await in_checkout(page, "Starter")
+    await type_card(page)
+    await button(page, "Subscribe").click()
+    await billing_shown(page)
+    await to_portal(page)
+    # The tab still remembers where it was sent from here; it must not be sent there again.
+    await page.goto(PRICING)
+    await button(page, "Switch to Pro").click()
+    await in_portal(page, "Update plan")
+
+
 async def test_a_team_whose_plan_ended_subscribes_again_as_the_same_customer(
     visitors: Visitors, world: World, sandbox: Sandbox
 ) -> None:
@@ -147,9 +164,7 @@ async def test_seats_yearly_billing_and_currency_reach_the_checkout(
     await expect(plan).to_contain_text("€760.00 per year · 4 seats at €190.00")
 
 
-async def test_the_interval_is_chosen_with_the_arrow_keys(
-    visitors: Visitors, world: World
-) -> None:
+async def test_the_interval_is_chosen_with_the_arrow_keys(visitors: Visitors, world: World) -> None:
     page = await at_pricing(visitors, await world.newcomer())
     await choice(page, "Billing interval", "Monthly").focus()
     await page.keyboard.press("ArrowRight")

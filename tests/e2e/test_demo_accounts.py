@@ -52,9 +52,7 @@ async def test_active_sees_plan_price_renewal_and_two_years_of_invoices(
     await expect(invoices.get_by_role("row")).to_have_count(9)
     await expect(invoices.get_by_role("link", name="Download PDF", exact=True)).to_have_count(8)
     for column in ("Date", "Number", "Amount", "Status"):
-        await expect(
-            invoices.get_by_role("columnheader", name=column, exact=True)
-        ).to_be_visible()
+        await expect(invoices.get_by_role("columnheader", name=column, exact=True)).to_be_visible()
     await expect(page.get_by_role("alert")).to_have_count(0)
 
 

@@ -49,9 +49,7 @@ async def test_changing_the_plan_is_said_with_the_next_renewal(
     await choose_price(page, "Pro – $149.00 per month")
     plan = await come_back(page)
     date = await renewal(sandbox, person)
-    await expect(
-        said(page, f"Plan changed from Team to Pro. Renews on {date}.")
-    ).to_be_visible()
+    await expect(said(page, f"Plan changed from Team to Pro. Renews on {date}.")).to_be_visible()
     await expect(plan).to_contain_text("$149.00 per month")
     await expect(plan.get_by_text("Active", exact=True)).to_be_visible()
 
@@ -120,7 +118,9 @@ async def test_adding_a_payment_method_makes_it_the_one_charged(
     await button(page, "Add payment method").click()
     await in_portal(page)
     await come_back(page)
-    await expect(said(page, re.compile(r"Payment method changed to Mastercard.*4444"))).to_be_visible()
+    await expect(
+        said(page, re.compile(r"Payment method changed to Mastercard.*4444"))
+    ).to_be_visible()
     await expect(region(page, "Payment method")).to_contain_text("4444")
 
 
@@ -158,15 +158,11 @@ async def test_making_another_card_the_default_is_said(
     await button(mastercard, "Make default").click()
     await expect(mastercard).to_contain_text("Default")
     await come_back(page)
-    await expect(
-        said(page, "Payment method changed to Mastercard ending in 4444.")
-    ).to_be_visible()
+    await expect(said(page, "Payment method changed to Mastercard ending in 4444.")).to_be_visible()
     await expect(region(page, "Payment method")).to_contain_text("Mastercard ending in 4444")
 
 
-async def test_removing_a_card_is_said(
-    visitors: Visitors, world: World, sandbox: Sandbox
-) -> None:
+async def test_removing_a_card_is_said(visitors: Visitors, world: World, sandbox: Sandbox) -> None:
     page = await visit_portal(visitors, await with_two_cards(world, sandbox))
     await button(cards(page).filter(has_text="Mastercard"), "Remove").click()
     await expect(cards(page)).to_have_count(1)

@@ -41,9 +41,16 @@ expect.set_options(timeout=PATIENCE_MS)
 
 async def open_browser(playwright: Playwright) -> Browser:
     """Return a Chromium: Playwright's own, else the system's."""
-    own = Path(playwright.chromium.executable_path)
-    executable = own if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
-    return await playwright.chromium.launch(executable_path=executable, args=list(_FLAGS))
+    return await playwright.chromium.launch(
+        executable_path=_executable(playwright.chromium.executable_path), args=list(_FLAGS)
+    )
+
+
+def _executable(own: str) -> str | None:
+    if Path(own).exists():
+        return own
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 class Visitors:
