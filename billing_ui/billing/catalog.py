@@ -105,11 +105,7 @@ async def _refresh(services: Services, *, make_configuration: bool) -> None:
     driver, database = services.drivers.active, services.database
     provider = driver.provider.value
     async with database.write() as session:
-        await insert_if_absent(
-            session,
-            Catalog,
-            {"provider": provider, "wanted": 1, "applied": 0, "fetch_no": 0, "applied_fetch_no": 0},
-        )
+        await insert_if_absent(session, Catalog(provider=provider))
         goal = await mark_out_of_date(session, Catalog, provider)
     give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS
     while True:

@@ -357,11 +357,25 @@ def load_changes(document: list[dict[str, Any]]) -> tuple[Change, ...]:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A change of some kind as a sentence, and what comes next as another one, empty when nothing does."""
+
+    kind: str
+    sentence: str
+    upcoming: str = ""
+
+    def __str__(self) -> str:
+        """Return both, such as "Plan changed from Pro to Team. Renews on January 3, 2027."."""
+        return f"{self.sentence} {self.upcoming}".rstrip()
+
+
+@dataclass(frozen=True)
 class VisitText:
-    """What a visit came to, in words: a heading, and a list of sentences when there are several changes."""
+    """What a visit came to, in words: a heading, what follows it, and every change when there are several."""
 
     heading: str
-    sentences: tuple[str, ...]
+    detail: str = ""
+    changes: tuple[Told, ...] = ()
 
 
 def describe(change: Change, reader: Reader) -> str:
@@ -369,13 +383,13 @@ def describe(change: Change, reader: Reader) -> str:
     return change.sentence(reader)
 
 
-def describe_with_date(change: Change, reader: Reader) -> str:
-    """Return a change as `describe` does, followed by what comes next: "… Renews on January 3, 2027."."""
+def tell(change: Change, reader: Reader) -> Told:
+    """Return a change as `describe` does, and with it what comes next: "Renews on January 3, 2027."."""
     upcoming: NextDate | None = getattr(change, "next", None)
     sentence = change.sentence(reader)
     if upcoming is None or isinstance(change, RenewalMoved):
-        return sentence
-    return f"{sentence} {upcoming.sentence(reader)}"
+        return Told(change.kind, sentence)
+    return Told(change.kind, sentence, upcoming.sentence(reader))
 
 
 def describe_visit(
@@ -394,7 +408,7 @@ def describe_visit(
         plan, upcoming: the plan as it now is, said when nothing changed.
     """
     if changes is None:
-        return VisitText("Your billing is up to date.", ())
+        return VisitText("Your billing is up to date.")
     if not changes:
         where = "in the portal" if place == "portal" else "at checkout"
         sentences = [f"You made no changes {where}."]
@@ -404,14 +418,14 @@ def describe_visit(
             sentences.append(f"Your plan is still {plan} {what}.")
         elif plan:
             sentences.append(f"Your plan is still {plan}.")
-        return VisitText("Nothing changed", (" ".join(sentences),))
-    told = tuple(describe_with_date(change, reader) for change in changes)
+        return VisitText("Nothing changed", " ".join(sentences))
+    told = tuple(tell(change, reader) for change in changes)
     if len(told) == 1:
-        return VisitText(told[0], ())
+        return VisitText(told[0].sentence, told[0].upcoming)
     trip = "portal visit" if place == "portal" else "checkout"
     return VisitText(
         f"Your billing is up to date: {reader.plural(len(told), 'change', 'changes')} from your {trip}",
-        told,
+        changes=told,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import delete, func, update
 from sqlalchemy.exc import IntegrityError
@@ -152,20 +152,13 @@ async def claim_customer(services: Services, identity: Identity, team_id: UUID) 
                 return customer
             if living:
                 return max(living, key=lambda row: row.generation)
-            claim = {
-                "id": uuid4(),
-                "team_id": team_id,
-                "provider": provider,
-                "generation": max((row.generation for row in rows), default=0) + 1,
-                "create_params": {"email": identity.email, "name": identity.team_name},
-                "claimed_at": utc_now(),
-                "wanted": 1,
-                "applied": 0,
-                "fetch_no": 0,
-                "applied_fetch_no": 0,
-                "tax_ids": [],
-            }
-            await insert_if_absent(session, Customer, claim)
+            claim = Customer(
+                team_id=team_id,
+                provider=provider,
+                generation=max((row.generation for row in rows), default=0) + 1,
+                create_params={"email": identity.email, "name": identity.team_name},
+            )
+            await insert_if_absent(session, claim)
             # Read it back: another process may have taken this generation in the same moment.
     raise AssertionError("unreachable: the claim was inserted, or another one was found")
 

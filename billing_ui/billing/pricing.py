@@ -82,7 +82,7 @@ async def load_pricing(services: Services, identity: Identity | None) -> Pricing
         if identity is None or identity.team_id is None:
             return Pricing(products, currencies, out_of_date=out_of_date)
         team_id = require(identity, Action.VIEW_PLAN)
-        members = await _count_members(session, team_id)
+        members = await count_members(session, team_id)
         customer = await current_customer(session, team_id, provider)
         current, live = await _current_item(session, customer)
     same_provider = customer is None or customer.provider == provider
@@ -157,11 +157,6 @@ async def _current_item(
         .limit(1)
     )
     return (await session.exec(query)).first(), True
-
-
-async def _count_members(session: AsyncSession, team_id: UUID) -> int:
-    query = select(func.count()).where(col(Membership.team_id) == team_id)
-    return (await session.exec(query)).one()
 
 
 def _product(product: Product, prices: list[Price]) -> PricingProduct:

@@ -13,10 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.accounts.teams import owner_contact
+from billing_ui.accounts.teams import count_members, owner_contact
 from billing_ui.billing.customers import NEWEST_FIRST, current_customer
 from billing_ui.billing.services import Services
-from billing_ui.billing.words import provider_name
+from billing_ui.billing.words import provider_mismatch, provider_name
 from billing_ui.models import (
     Customer,
     Invoice,
@@ -130,6 +130,7 @@ class BillingSummary:
     Attributes:
         can_manage: whether the person's role allows to change billing; the buttons need a usable customer
             besides (`has_customer`, no `mismatch`, not `customer_deleted`).
+        members: how many people are in the team.
         provider_name: of the customer's provider, of the active one without a customer.
         capabilities: what the active provider can do.
         has_customer: whether the provider knows the team.
@@ -145,6 +146,7 @@ class BillingSummary:
     team_name: str
     role: Role
     can_manage: bool
+    members: int
     provider_name: str
     capabilities: Capabilities
     has_customer: bool
@@ -172,6 +174,7 @@ async def load_billing(services: Services, identity: Identity) -> BillingSummary
     provider = driver.provider.value
     sees_account = identity.may(Action.VIEW_INVOICES)
     async with services.database.read() as session:
+        members = await count_members(session, team_id)
         customer = await current_customer(session, team_id, provider)
         plans: tuple[PlanSummary, ...] = ()
         method: PaymentMethodSummary | None = None
@@ -182,6 +185,7 @@ async def load_billing(services: Services, identity: Identity) -> BillingSummary
         team_name=identity.team_name,
         role=identity.role,
         can_manage=identity.may(Action.OPEN_PORTAL),
+        members=members,
         provider_name=provider_name(customer.provider if customer else provider),
         capabilities=driver.capabilities,
         has_customer=customer is not None,
@@ -354,8 +358,7 @@ def _details(customer: Customer) -> BillingDetails:
 def _mismatch(customer: Customer | None, active_provider: str) -> str | None:
     if customer is None or customer.provider == active_provider:
         return None
-    theirs, ours = provider_name(customer.provider), provider_name(active_provider)
-    return f"Your billing is still with {theirs}; this site now uses {ours}. Contact support to move it."
+    return provider_mismatch(customer.provider, active_provider)
 
 
 def _only(values: set[T]) -> T | None:

@@ -23,11 +23,10 @@ async def upsert(
     )
 
 
-async def insert_if_absent(
-    session: AsyncSession, model: type[SQLModel], row: Mapping[str, Any]
-) -> None:
+async def insert_if_absent(session: AsyncSession, row: SQLModel) -> None:
     """Insert a row unless it violates a unique constraint; waits for a transaction that is inserting the same."""
-    await session.exec(_insert(session, model).values(**row).on_conflict_do_nothing())
+    statement = _insert(session, type(row)).values(**row.model_dump())
+    await session.exec(statement.on_conflict_do_nothing())
 
 
 def _insert(session: AsyncSession, model: type[SQLModel]) -> Any:

@@ -51,6 +51,14 @@ def provider_name(provider: str) -> str:
     return _PROVIDERS[Provider(provider)]
 
 
+def provider_mismatch(theirs: str, ours: str) -> str:
+    """Return why a customer of the provider `theirs` can change nothing while `ours` is the active one."""
+    return (
+        f"Your billing is still with {provider_name(theirs)};"
+        f" this site now uses {provider_name(ours)}. Contact support to move it."
+    )
+
+
 def payment_method_label(type_: str, brand: str | None, last4: str | None) -> str:
     """Return a payment method in words, such as "Visa ending in 4242" or "PayPal"."""
     if brand:
