@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     base_url: str = ""
     api_url: str = ""
     secret_key: SecretStr = SecretStr("")
-    database_url: str = "sqlite:///.data/billing-ui.db"
+    # It may hold a password.
+    database_url: Annotated[str, Field(repr=False)] = "sqlite:///.data/billing-ui.db"
     redis_url: SecretStr = SecretStr("")
     allowed_return_origins: Annotated[tuple[str, ...], NoDecode] = ()
     trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0

@@ -101,12 +101,15 @@ async def sign_in(database: Database, email: str, password: str) -> str:
     if user is None or not matches:
         raise InvalidCredentials
     async with database.write() as session:
+        # Locked, and read anew: while the old password was being checked it may have been replaced,
+        # and every session ended.
+        query = select(User).where(User.id == user.id).with_for_update()
+        current = (await session.exec(query)).one_or_none()
+        if current is None or current.password_hash != user.password_hash:
+            raise InvalidCredentials
         if renewed_hash is not None:
-            await session.exec(
-                update(User)
-                .where(col(User.id) == user.id, col(User.password_hash) == user.password_hash)
-                .values(password_hash=renewed_hash)
-            )
+            current.password_hash = renewed_hash
+            session.add(current)
         return await _start(session, user.id)
 
 
@@ -127,9 +130,7 @@ async def sign_out(database: Database, token: str | None) -> None:
     if not token:
         return
     async with database.write() as session:
-        await session.exec(
-            delete(AuthSession).where(col(AuthSession.token_hash) == _hash(token))
-        )
+        await session.exec(delete(AuthSession).where(col(AuthSession.token_hash) == _hash(token)))
 
 
 def session_cookie_name(settings: Settings) -> str:

@@ -202,8 +202,13 @@ async def link_customer(services: Services, team_id: UUID, provider_customer_id:
             raise InvalidRequest(
                 f"The team already has the customer {theirs.provider_customer_id}."
             )
-        query = select(Customer).where(
-            Customer.provider == provider, Customer.provider_customer_id == provider_customer_id
+        query = (
+            select(Customer)
+            .where(
+                Customer.provider == provider,
+                Customer.provider_customer_id == provider_customer_id,
+            )
+            .with_for_update()
         )
         customer = (await session.exec(query)).first() or Customer(
             provider=provider, provider_customer_id=provider_customer_id
@@ -213,8 +218,10 @@ async def link_customer(services: Services, team_id: UUID, provider_customer_id:
         if customer.team_id is None:
             customer.generation = await _next_generation(session, team_id, provider)
             customer.team_id = team_id
-        customer.wanted += 1
         session.add(customer)
+        await session.flush()
+        # Counted by the database: a number read here may be another process's past.
+        await fetches.mark_out_of_date(session, Customer, customer.id)
         return customer.id
 
 

@@ -2,11 +2,11 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, Field
 from sqlalchemy import ColumnElement, func, literal, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -57,8 +57,8 @@ class _Cursor(Frozen):
     """The pages older or newer than one invoice."""
 
     side: Literal["older", "newer"]
-    created_at: AwareDatetime
-    id: str
+    created_at: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+    id: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
 
 
 NO_INVOICES: Final = InvoicePage((), 0, 0, 0, None, None)
@@ -171,5 +171,5 @@ def _parse(cursor: str) -> _Cursor:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         return _Cursor.model_validate_json(base64.b64decode(padded, b"-_", validate=True))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidRequest("cursor: is not one that this site gave out.") from None

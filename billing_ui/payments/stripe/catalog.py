@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import stripe
 
-from billing_ui.payments.stripe.client import is_missing
+from billing_ui.payments.stripe.client import is_missing, original_request, replayed
 from billing_ui.payments.stripe.mapping import id_of, metadata_of, unit_amount
 from billing_ui.payments.types import (
     CatalogPrice,
@@ -157,9 +157,17 @@ async def ensure_configuration(
         if updated := await _update(client, found.id, content, digest):
             return updated
     content["metadata"] = _metadata(digest)
-    made = await client.v1.billing_portal.configurations.create_async(
-        content, {"idempotency_key": f"{_MANAGED_BY}:portal-configuration:{digest}"}
-    )
+    create = client.v1.billing_portal.configurations.create_async
+    key = f"{_MANAGED_BY}:portal-configuration:{digest}"
+    try:
+        made = await create(content, {"idempotency_key": key})
+    except stripe.APIError as error:
+        # Stripe stores failures too, and would repeat this one for a day, to everybody. What was looked
+        # for above is not there, so the attempt made nothing.
+        failed = original_request(error.headers) if replayed(error.headers) else ""
+        if not failed:
+            raise
+        made = await create(content, {"idempotency_key": f"{key}:{failed}"})
     return PortalConfigurationRef(id=made.id, hash=digest)
 
 

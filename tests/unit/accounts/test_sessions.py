@@ -306,3 +306,20 @@ def test_under_https_only_the_prefixed_cookie_counts() -> None:
     header = "billing_session=planted; __Host-billing_session=real"
     assert token_from_cookie_header(HTTPS, header) == "real"
     assert token_from_cookie_header(HTTPS, "billing_session=planted") is None
+
+
+async def test_a_password_replaced_while_it_was_being_checked_opens_no_session(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _ada(database)
+    check = sessions.verify_password
+
+    async def check_slowly(password: str, stored: str | None) -> tuple[bool, str | None]:
+        found = await check(password, stored)
+        await reset_password(database, "ada@example.com", "another password")
+        return found
+
+    monkeypatch.setattr(sessions, "verify_password", check_slowly)
+    with pytest.raises(InvalidCredentials):
+        await sign_in(database, "ada@example.com", PASSWORD)
+    assert await _stored(database) == []

@@ -258,3 +258,16 @@ async def test_linking_what_does_not_exist_is_refused(
     with pytest.raises(InvalidRequest, match="no such team"):
         await link_customer(services, uuid4(), "cus_1")
     assert await customers(services) == []
+
+
+async def test_linking_takes_back_no_count_of_another_process(
+    services: Services, other_process: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(services)
+    driver.has(snapshot(customer="cus_1"))
+    customer_id = await link_customer(services, account.team_id, "cus_1")
+    before = (await customers(services))[0].wanted
+    others = [mark_customer_out_of_date(other_process, customer_id) for _ in range(20)]
+    ours = [link_customer(services, account.team_id, "cus_1") for _ in range(20)]
+    await asyncio.gather(*(call for pair in zip(others, ours, strict=True) for call in pair))
+    assert (await customers(services))[0].wanted == before + 40

@@ -1,5 +1,6 @@
 """Invoices page by page: every one exactly once, newest first, however they are turned."""
 
+import base64
 from datetime import timedelta
 from uuid import uuid4
 
@@ -94,6 +95,28 @@ async def test_another_teams_cursor_shows_none_of_its_invoices(
     page = await load_invoices(services, account.identity, limit=4)
     stranger = await new_account(services, customer="cus_2")
     assert (await load_invoices(services, stranger.identity, page.next_cursor)).rows == ()
+
+
+def forged(created_at: str, invoice_id: str) -> str:
+    """Return a cursor as somebody makes it who knows what is in ours."""
+    text = f'{{"side":"older","created_at":"{created_at}","id":"{invoice_id}"}}'
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        forged("2026-01-01T00:00:00Z", r"in_\u0000"),
+        forged("0001-01-01T00:00:00+14:00", "in_1"),
+        forged("9999-12-31T23:59:59-12:00", "in_1"),
+    ],
+)
+async def test_a_cursor_of_what_no_database_holds_is_refused(
+    services: Services, cursor: str
+) -> None:
+    account = await new_account(services, customer="cus_1")
+    with pytest.raises(InvalidRequest, match=r"^cursor: "):
+        await load_invoices(services, account.identity, cursor)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,16 @@ def error_answer(status: int, error: dict[str, Any], **headers: str) -> Answer:
     return json_answer({"error": error}, status, **headers)
 
 
+STORED_FAILURE = error_answer(
+    500,
+    {"type": "api_error", "message": "Something went wrong."},
+    Idempotent_Replayed="true",
+    Original_Request="req_failed",
+    Stripe_Should_Retry="false",
+)
+"""What Stripe repeats for a day when the first call with an idempotency key failed."""
+
+
 async def drop(request: web.Request) -> web.StreamResponse:
     """Close the connection instead of answering."""
     assert request.transport is not None

@@ -17,7 +17,7 @@ from billing_ui.payments.types import (
 )
 from tests.conftest import running_sandbox
 from tests.unit.payments.conftest import KEY
-from tests.unit.payments.scripted import ScriptedServer, json_answer
+from tests.unit.payments.scripted import STORED_FAILURE, ScriptedServer, json_answer
 from tests.unit.payments.shop import Shop
 
 
@@ -379,3 +379,21 @@ async def test_someone_on_an_archived_plan_keeps_the_configuration_there_is(
     catalog = await driver.fetch_catalog()
     known = made if remembered else None
     assert await driver.ensure_portal_configuration(catalog, known) == made
+
+
+async def test_a_failure_that_the_provider_repeats_does_not_block_the_portal_for_a_day(
+    scripted: ScriptedServer, scripted_driver: StripeDriver, driver: StripeDriver, shop: Shop
+) -> None:
+    await shop.price(await shop.product())
+    catalog = await driver.fetch_catalog()
+    nothing = {"object": "list", "data": [], "has_more": False, "url": "/v1/x"}
+    scripted.answers = [
+        json_answer(nothing),
+        STORED_FAILURE,
+        json_answer({"id": "bpc_1", "object": "billing_portal.configuration"}),
+    ]
+    made = await scripted_driver.ensure_portal_configuration(catalog, None)
+    assert made.id == "bpc_1"
+    _, first, second = scripted.seen
+    assert second.form == first.form
+    assert second.headers["Idempotency-Key"] == first.headers["Idempotency-Key"] + ":req_failed"

@@ -12,7 +12,12 @@ from billing_ui.payments.stripe import StripeDriver
 from billing_ui.payments.types import CustomerDeleted, ProviderUnavailable
 from tests.unit.payments.conftest import KEY
 from tests.unit.payments.requests import payer
-from tests.unit.payments.scripted import ScriptedServer, error_answer, json_answer
+from tests.unit.payments.scripted import (
+    STORED_FAILURE,
+    ScriptedServer,
+    error_answer,
+    json_answer,
+)
 
 LONG_AGO = timedelta(days=3)
 
@@ -136,15 +141,6 @@ async def test_a_customer_deleted_before_it_was_saved_is_named_as_such(
         await driver.ensure_customer(who)
     again = await driver.ensure_customer(who.model_copy(update={"generation": 2}))
     assert [customer.id for customer in await customers_of(sdk, who.team_id)] == [again]
-
-
-STORED_FAILURE = error_answer(
-    500,
-    {"type": "api_error", "message": "Something went wrong."},
-    Idempotent_Replayed="true",
-    Original_Request="req_failed",
-    Stripe_Should_Retry="false",
-)
 
 
 async def test_a_failure_that_the_provider_repeats_does_not_block_the_team_for_a_day(
