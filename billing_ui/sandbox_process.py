@@ -41,7 +41,8 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
     address = directory / "sandbox-url"
     lock = FileLock(directory / "sandbox.lock")
     try:
-        await asyncio.to_thread(lock.acquire, timeout=0)
+        # In this very thread: a lock taken by another one could not be given back here.
+        lock.acquire(timeout=0)
     except Timeout:
         yield await _running_elsewhere(address)
         return
@@ -82,12 +83,18 @@ async def _keep_running(settings: Settings, port: int, database: Path) -> None:
 
 
 async def _running_elsewhere(address: Path) -> str:
-    async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            url = _last_url(address)
-            if url and await _healthy(client, url):
-                return url
-            await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                url = _last_url(address)
+                if url and await _healthy(client, url):
+                    return url
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise SandboxUnavailable(
+            "Another process of this installation runs the sandbox, which did not answer within "
+            f"{_START_SECONDS:.0f} seconds. End that process, and start again."
+        ) from None
 
 
 async def _wait_until_healthy(url: str, keeper: "asyncio.Task[None]") -> None:

@@ -1,0 +1,56 @@
+"""The embedded sandbox: one for all processes of an installation, and handed on when its keeper ends."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from filelock import FileLock
+
+from billing_ui import sandbox_process
+from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
+from billing_ui.settings import Settings
+from tests.conftest import free_port
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an installation of its own, without a provider's key."""
+    url = f"sqlite:///{tmp_path / 'billing.db'}"
+    return Settings(_env_file=None, database_url=url, sandbox_port=free_port())
+
+
+async def healthy(url: str) -> bool:
+    """Return whether a sandbox answers at `url`."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            return (await client.get(f"{url}/_control/health")).is_success
+        except httpx.TransportError:
+            return False
+
+
+async def test_whoever_comes_later_uses_the_sandbox_that_runs(settings: Settings) -> None:
+    async with embedded_sandbox(settings) as ours:
+        async with embedded_sandbox(settings) as theirs:
+            assert theirs == ours
+        assert await healthy(ours)
+    assert not await healthy(ours)
+
+
+async def test_the_next_one_is_started_when_the_first_has_ended(settings: Settings) -> None:
+    for _ in range(2):
+        async with embedded_sandbox(settings) as url:
+            assert await healthy(url)
+        with FileLock(settings.data_directory / "sandbox.lock").acquire(timeout=0):
+            pass
+
+
+async def test_a_keeper_whose_sandbox_never_answers_is_said_in_a_sentence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox_process, "_START_SECONDS", 0.3)
+    with (
+        FileLock(settings.data_directory / "sandbox.lock"),
+        pytest.raises(SandboxUnavailable, match="sandbox"),
+    ):
+        async with embedded_sandbox(settings):
+            pass
