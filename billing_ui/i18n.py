@@ -12,10 +12,18 @@ from babel.numbers import format_currency, format_decimal, get_currency_name, ge
 
 DEFAULT_LOCALE = "en_US"
 
+_WHOLE = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+_THOUSANDTHS = "BHD JOD KWD OMR TND"
+_DECIMALS = dict.fromkeys(_WHOLE.split(), 0) | dict.fromkeys(_THOUSANDTHS.split(), 3)
+"""How many decimals an amount on the wire has, where not two (https://docs.stripe.com/currencies).
+
+Not how many people write: Icelandic krónur are counted in hundredths and written whole.
+"""
+
 
 def to_major(minor: int, currency: str) -> Decimal:
     """Return `minor` units of `currency` (ISO code, any case) in major units: 2000 usd is 20.00, 2000 jpy is 2000."""
-    return Decimal(minor).scaleb(-get_currency_precision(currency.upper()))
+    return Decimal(minor).scaleb(-_DECIMALS.get(currency.upper(), 2))
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,10 @@ class Reader:
     def money(self, minor: int, currency: str) -> str:
         """Return an amount with the currency's own digits and a true minus sign, such as "$20.00"."""
         code = currency.upper()
-        text = format_currency(to_major(minor, code), code, locale=self.locale)
+        amount = to_major(minor, code)
+        # Decimals that are not usually written are written when they are not zero.
+        usual = amount == round(amount, get_currency_precision(code))
+        text = format_currency(amount, code, locale=self.locale, currency_digits=usual)
         return text.replace("-", "−")
 
     def currency_name(self, currency: str) -> str:
