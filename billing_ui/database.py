@@ -2,11 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from typing import Any, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import AdaptedConnection, make_url
@@ -40,6 +45,7 @@ class Database:
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
         )
+        self._writing: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
@@ -53,15 +59,32 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """Open a session for writing; commits at the end, rolls back on any exception."""
+        """Open a session for writing; commits at the end, rolls back on any exception.
+
+        Raises:
+            RuntimeError: this task is already writing; on SQLite it would wait for itself.
+        """
         # On SQLite one writes at a time. Those of this process wait here, in order: SQLite itself would
         # let them look again and again, after longer and longer sleeps.
-        async with (
-            self._turn(),
-            AsyncSession(self._writer, expire_on_commit=False) as session,
-            session.begin(),
-        ):
-            yield session
+        with self._writes_once():
+            async with (
+                self._turn(),
+                AsyncSession(self._writer, expire_on_commit=False) as session,
+                session.begin(),
+            ):
+                yield session
+
+    @contextmanager
+    def _writes_once(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        if task in self._writing:
+            raise RuntimeError("a write transaction was opened inside another one")
+        self._writing.add(task)
+        try:
+            yield
+        finally:
+            self._writing.discard(task)
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         if not self.is_sqlite:

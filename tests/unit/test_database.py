@@ -42,6 +42,20 @@ async def test_a_read_keeps_nothing(database: Database) -> None:
     assert await names(database) == []
 
 
+async def test_a_write_inside_a_write_is_refused_instead_of_waiting_for_itself(
+    database: Database,
+) -> None:
+    async def write_twice() -> None:
+        async with database.write(), database.write():
+            pass
+
+    with pytest.raises(RuntimeError, match="inside another"):
+        await asyncio.wait_for(write_twice(), 5)
+    async with database.write() as session:
+        session.add(Team(name="Northwind"))
+    assert await names(database) == ["Northwind"]
+
+
 async def test_writers_that_read_first_lose_no_count(database: Database, database_url: str) -> None:
     async with database.write() as session:
         session.add(Team(name="0"))
