@@ -14,7 +14,7 @@ class PaymentMethod(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=255)
     customer_id: UUID = Field(foreign_key="customer.id", index=True, ondelete="CASCADE")
     type: str = Field(max_length=40)
-    brand: str | None = Field(default=None, max_length=40)
+    brand: str | None = Field(default=None, max_length=255)
     last4: str | None = Field(default=None, max_length=4)
     exp_month: int | None = None
     exp_year: int | None = None

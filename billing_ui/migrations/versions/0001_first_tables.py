@@ -197,7 +197,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=255), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("type", sa.String(length=40), nullable=False),
-        sa.Column("brand", sa.String(length=40), nullable=True),
+        sa.Column("brand", sa.String(length=255), nullable=True),
         sa.Column("last4", sa.String(length=4), nullable=True),
         sa.Column("exp_month", sa.Integer(), nullable=True),
         sa.Column("exp_year", sa.Integer(), nullable=True),

@@ -501,3 +501,11 @@ async def _expire_lease(services: Services, customer_id: UUID) -> None:
 
 def test_a_fetch_ends_before_its_lease() -> None:
     assert LEASE.total_seconds() > FETCH_TIMEOUT_SECONDS
+
+
+async def test_a_bank_with_a_long_name_fits(services: Services, driver: FakeDriver) -> None:
+    account = await new_account(services, customer="cus_1")
+    bank = "Raiffeisenlandesbank Niederösterreich-Wien Aktiengesellschaft"
+    driver.has(snapshot(payment_methods=(card(type="us_bank_account", brand=bank),)))
+    await sync_customer(services, account.customer)
+    assert [method.brand for method in await rows(services, PaymentMethod)] == [bank]
