@@ -60,6 +60,7 @@ def with_pages(app: ASGIApp) -> ASGIApp:
 
 
 app = rx.App(
+    html_lang="en",
     stylesheets=STYLESHEETS,
     api_transformer=[with_pages, create_api(current_services, readiness)],
 )

@@ -10,14 +10,14 @@ import structlog
 from sqlmodel import select
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS, DemoAccount
-from billing_ui.accounts.teams import add_member, create_team
-from billing_ui.accounts.users import create_user
+from billing_ui.accounts.teams import create_team
+from billing_ui.accounts.users import add_user, new_user
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.customers import link_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
-from billing_ui.models import Team, User
+from billing_ui.models import Membership, Role, Team, User
 
 _KEY: Final = "sk_test_demo"
 _TIMEOUT_SECONDS: Final = 60.0
@@ -82,11 +82,23 @@ PLANS: Final = (
 )
 _STARTER, _PRO, _TEAM = PLANS
 
+_COLLEAGUES: Final = (
+    "Alex Brandt",
+    "Bo Lindgren",
+    "Charlie Okafor",
+    "Dana Whitlock",
+    "Eden Salas",
+    "Frankie Duarte",
+    "Gray Novak",
+    "Harper Quill",
+)
+"""Members of the team of "active" who never sign in; with the two who do, ten of its seats are taken."""
+
 
 async def prepare_demo(services: Services, sandbox_url: str) -> None:
     """Fill an empty database with the demo; does nothing once there are users.
 
-    People come last and ids are fixed, so a run that was cut short is simply done again.
+    People come last, all at once, and ids are fixed: a run that was cut short is simply done again.
 
     Raises:
         SandboxRefused: the sandbox did not accept the data.
@@ -106,12 +118,29 @@ async def prepare_demo(services: Services, sandbox_url: str) -> None:
         if account.key in _HISTORIES:
             customer_id = await link_customer(services, account.team_id, _customer_id(account))
             await sync_customer(services, customer_id)
-    for account in DEMO_ACCOUNTS.values():
-        user = await create_user(
-            services.database, account.email, None, account.name, user_id=account.user_id
-        )
-        await add_member(services.database, account.team_id, user.id, account.role)
+    await _create_people(services)
     log.info("demo_ready")
+
+
+async def _create_people(services: Services) -> None:
+    """Create who signs in by a button, and the colleagues who take up seats beside them."""
+    active = DEMO_ACCOUNTS["active"]
+    domain = active.email.partition("@")[2]
+    people = [
+        (await new_user(account.email, None, account.name, user_id=account.user_id), account)
+        for account in DEMO_ACCOUNTS.values()
+    ]
+    colleagues = [
+        await new_user(f"{name.partition(' ')[0].lower()}@{domain}", None, name)
+        for name in _COLLEAGUES
+    ]
+    async with services.database.write() as session:
+        for user, account in people:
+            await add_user(session, user)
+            session.add(Membership(team_id=account.team_id, user_id=user.id, role=account.role))
+        for user in colleagues:
+            await add_user(session, user)
+            session.add(Membership(team_id=active.team_id, user_id=user.id, role=Role.MEMBER))
 
 
 class _Sandbox:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.errors import AmbiguousTeam, UnknownTeam
@@ -115,6 +115,12 @@ async def owner_contact(database: Database, team_id: UUID) -> str | None:
     )
     async with database.read() as session:
         return (await session.exec(query)).first()
+
+
+async def count_members(session: AsyncSession, team_id: UUID) -> int:
+    """Return how many people are in a team."""
+    query = select(func.count()).where(col(Membership.team_id) == team_id)
+    return (await session.exec(query)).one()
 
 
 async def _find_team(session: AsyncSession, name_or_id: str) -> Team | None:

@@ -4,18 +4,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
-from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
+from billing_ui.accounts.teams import count_members
 from billing_ui.billing.customers import current_customer, live_subscriptions
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
-from billing_ui.models import Catalog, Customer, Membership, Price, Product, SubscriptionItem
+from billing_ui.models import Catalog, Customer, Price, Product, SubscriptionItem
 
 CATALOG_MAX_AGE: Final = timedelta(hours=1)
 """After this long the catalogue is looked at again, in case the provider's word of a change was lost."""

@@ -26,6 +26,7 @@ _SHAPES: Final = {
     "offline": "cloud-off",
     "open": "chevron-down",
     "paused": "circle-pause",
+    "person": "user",
     "plan": "layers",
     "refresh": "rotate-cw",
     "sandbox": "flask-conical",

@@ -7,7 +7,7 @@ from billing_ui.components.buttons import Look, busy_button, button_link, plain_
 from billing_ui.components.icons import icon, icon_for
 from billing_ui.states.addresses import PRICING
 from billing_ui.states.billing import BillingState
-from billing_ui.states.plan_view import WHEN_ICONS, PlanView
+from billing_ui.states.plan_view import WHEN_ICONS, PlanView, SeatsView
 
 _HINT = "portal-hint"
 
@@ -21,7 +21,7 @@ def plan_card() -> rx.Component:
             rx.fragment(
                 rx.el.div(_facts(BillingState.plans[0]), class_name="facts"),
                 _actions(),
-                _included(BillingState.plans[0]),
+                _contents(BillingState.plans[0]),
                 rx.foreach(BillingState.plans[1:], _further_plan),
             ),
             _no_plan(),
@@ -112,23 +112,49 @@ def _change_plan() -> rx.Component:
     )
 
 
-def _included(plan: rx.Var[PlanView]) -> rx.Component:
+def _contents(plan: rx.Var[PlanView]) -> rx.Component:
+    """Return what the plan holds: how many of its seats are taken, and what else is in it."""
+    has_seats, has_features = plan.seats.heading != "", plan.features.length() > 0
     return rx.cond(
-        plan.features.length() > 0,
+        has_seats | has_features,
         rx.el.div(
-            rx.el.div(
-                rx.el.p("Included in ", plan.name, class_name="label"),
-                rx.el.ul(
-                    rx.foreach(
-                        plan.features,
-                        lambda feature: rx.el.li(icon("check"), rx.el.span(feature)),
-                    ),
-                    class_name="ticks wide",
-                ),
-            ),
+            rx.cond(has_seats, _seats(plan.seats), rx.fragment()),
+            rx.cond(has_features, _included(plan), rx.fragment()),
             class_name="stats",
         ),
         rx.fragment(),
+    )
+
+
+def _seats(seats: rx.Var[SeatsView]) -> rx.Component:
+    return rx.el.div(
+        rx.el.p(seats.heading, class_name="label"),
+        rx.el.p(seats.value, class_name="value"),
+        rx.el.div(
+            rx.el.i(style={"width": seats.fill}),
+            # Reflex does not know this role.
+            custom_attrs={"role": "meter"},
+            aria_label=seats.label,
+            aria_valuemin=0,
+            aria_valuenow=seats.used,
+            aria_valuemax=seats.total,
+            class_name=rx.cond(seats.warning != "", "meter full", "meter"),
+        ),
+        rx.cond(
+            seats.warning != "",
+            rx.el.p(icon("warning", 14), seats.warning, class_name="warning tone-amber"),
+            rx.fragment(),
+        ),
+    )
+
+
+def _included(plan: rx.Var[PlanView]) -> rx.Component:
+    return rx.el.div(
+        rx.el.p("Included in ", plan.name, class_name="label"),
+        rx.el.ul(
+            rx.foreach(plan.features, lambda feature: rx.el.li(icon("check"), rx.el.span(feature))),
+            class_name="ticks wide",
+        ),
     )
 
 

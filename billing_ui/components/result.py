@@ -4,16 +4,18 @@ import reflex as rx
 
 from billing_ui.components.banner import banner
 from billing_ui.components.buttons import icon_button
+from billing_ui.components.icons import icon_for
 from billing_ui.states.billing import BillingState
+from billing_ui.states.result_view import RESULT_ICONS, ResultLine
 
 
 def visit_result() -> rx.Component:
     """Return the banner, green when something changed."""
-    title, sentences = BillingState.result_title, BillingState.result
+    title = BillingState.result_title
     body = rx.cond(
-        sentences.length() > 1,
-        rx.el.ul(rx.foreach(sentences, lambda sentence: rx.el.li(sentence))),
-        rx.foreach(sentences, lambda sentence: rx.el.p(sentence)),
+        BillingState.result.length() > 0,
+        rx.el.ul(rx.foreach(BillingState.result, _line), class_name="told"),
+        _then(BillingState.result_detail),
     )
     dismiss = icon_button("close", "Dismiss", on_click=BillingState.dismiss_result)
     return rx.cond(
@@ -23,5 +25,21 @@ def visit_result() -> rx.Component:
             banner(title, body, tone="green", icon_name="active", role="status", action=dismiss),
             banner(title, body, tone="gray", icon_name="check", role="status", action=dismiss),
         ),
+        rx.fragment(),
+    )
+
+
+def _line(line: rx.Var[ResultLine]) -> rx.Component:
+    return rx.el.li(
+        icon_for(line.icon, RESULT_ICONS, "plan"),
+        rx.el.p(rx.el.span(line.sentence, class_name="medium"), _then(line.upcoming)),
+    )
+
+
+def _then(sentence: rx.Var[str]) -> rx.Component:
+    # The space parts the two where there are no lines, as in what a screen reader hears.
+    return rx.cond(
+        sentence != "",
+        rx.fragment(" ", rx.el.span(sentence, class_name="then")),
         rx.fragment(),
     )

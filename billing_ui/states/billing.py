@@ -32,6 +32,7 @@ from billing_ui.states.addresses import BILLING, to_sign_in
 from billing_ui.states.failures import KNOWN_FAILURES, OUR_FAULT, in_words
 from billing_ui.states.leaving import Departure, arrive, leave_for_provider
 from billing_ui.states.plan_view import PlanView, plan_view
+from billing_ui.states.result_view import ResultLine, result_line
 from billing_ui.states.session import hand_over, identity_of, reader_of
 from billing_ui.states.viewer import greet
 
@@ -82,7 +83,8 @@ class BillingState(rx.State):
     invoice_range: str = ""
 
     result_title: str = ""
-    result: list[str] = []  # noqa: RUF012
+    result_detail: str = ""
+    result: list[ResultLine] = []  # noqa: RUF012
     result_changed: bool = False
 
     refreshing: bool = False
@@ -177,7 +179,7 @@ class BillingState(rx.State):
             return to_sign_in(BILLING)
         if self._visit_id:
             await dismiss_visit(current_services(), identity, self._visit_id)
-        self._visit_id = self.result_title = ""
+        self._visit_id = self.result_title = self.result_detail = ""
         self.result = []
         return rx.set_focus(HEADING)
 
@@ -263,7 +265,7 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.contact = summary.contact_email or ""
     state.mismatch = summary.mismatch or ""
     state.may_manage = summary.can_manage
-    state.plans = [plan_view(plan, reader) for plan in summary.plans]
+    state.plans = [plan_view(plan, summary.members, reader) for plan in summary.plans]
     state.payment = payment_view(summary.payment_method, now)
     state.details = details_view(summary.details, reader)
     stale = summary.sync_error is not None
@@ -293,9 +295,16 @@ def _show_offers(state: BillingState, summary: BillingSummary, *, may_refresh: b
 def _show_invoices(state: BillingState, page: InvoicePage) -> None:
     reader = reader_of(state)
     state.invoices = invoice_views(page, reader, utc_now())
-    first, last, total = (reader.number(n) for n in (page.first, page.last, page.total))
-    state.invoice_range = f"{first}–{last} of {total}"
+    state.invoice_range = _invoice_range(page, reader)
     state._older, state._newer = page.next_cursor, page.previous_cursor
+
+
+def _invoice_range(page: InvoicePage, reader: Reader) -> str:
+    """Return which invoices are shown: "1–8 of 24", or "5 invoices" when that is all of them."""
+    if page.first == 1 and page.last == page.total:
+        return reader.plural(page.total, "invoice", "invoices")
+    first, last, total = (reader.number(n) for n in (page.first, page.last, page.total))
+    return f"{first}–{last} of {total}" if first != last else f"{last} of {total}"
 
 
 async def _show_result(
@@ -313,8 +322,9 @@ async def _show_result(
             upcoming=visit.upcoming,
         )
         if visit
-        else VisitText("", ())
+        else VisitText("")
     )
     state.result_title = text.heading
-    state.result = list(text.sentences)
+    state.result_detail = text.detail
+    state.result = [result_line(told) for told in text.changes]
     state.result_changed = visit is not None and bool(visit.changes)

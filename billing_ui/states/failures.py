@@ -3,7 +3,7 @@
 from typing import Final
 
 from billing_ui.accounts.errors import AccountError, NoTeam
-from billing_ui.billing.words import provider_name
+from billing_ui.billing.words import provider_mismatch
 from billing_ui.payments.types import PaymentError, ProviderMismatch
 
 KNOWN_FAILURES: Final = (PaymentError, AccountError)
@@ -16,12 +16,7 @@ def in_words(error: PaymentError | AccountError) -> str:
     """Return the sentence a person reads when an action fails with `error`."""
     match error:
         case ProviderMismatch():
-            theirs = provider_name(error.customer_provider)
-            ours = provider_name(error.active_provider)
-            return (
-                f"Your billing is still with {theirs}; this site now uses {ours}. "
-                "Contact support to move it."
-            )
+            return provider_mismatch(error.customer_provider, error.active_provider)
         case NoTeam():
             return "You are not in a team yet."
         case _:

@@ -1,5 +1,6 @@
 """The current plan in words: what it costs, and what happens to it next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,30 @@ from billing_ui.states.badges import Badge, plan_badge
 WHEN_ICONS: Final = ("calendar", "canceling", "ended", "paused", "warning")
 """Every icon that can stand before what happens next."""
 
+_PEOPLE: Final = frozenset({"editor", "licence", "license", "member", "person", "seat", "user"})
+"""The units that members of a team take up; projects or gigabytes are not counted by heads."""
+
+
+@dataclass(frozen=True)
+class SeatsView:
+    """How many of the units paid for are taken; blank when the plan counts no people.
+
+    Attributes:
+        heading: what is counted, such as "Seats".
+        value: "10 of 24 in use"; `label` says the same with the unit, for those who hear only it.
+        used, total: the ends of the meter, which is never more than full.
+        fill: how far the meter reaches, as a CSS length.
+        warning: why nobody else can join, when that is so.
+    """
+
+    heading: str = ""
+    value: str = ""
+    label: str = ""
+    used: int = 0
+    total: int = 0
+    fill: str = "0%"
+    warning: str = ""
+
 
 @dataclass(frozen=True)
 class PlanView:
@@ -25,15 +50,17 @@ class PlanView:
     when: str = ""
     when_icon: str = "calendar"
     also: str = ""
+    seats: SeatsView = field(default_factory=SeatsView)
     lines: list[str] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
 
 
-def plan_view(plan: PlanSummary, reader: Reader) -> PlanView:
-    """Return `plan` in the reader's words."""
+def plan_view(plan: PlanSummary, members: int, reader: Reader) -> PlanView:
+    """Return `plan` in the reader's words; `members` is how many people are in the team."""
     when, when_icon, also = _when(plan, reader)
     price, terms = _price(plan, reader)
     several = len(plan.items) > 1
+    ended = plan.state is SubscriptionState.ENDED
     return PlanView(
         name=plan.name,
         badge=plan_badge(plan.state, plan.status),
@@ -42,8 +69,9 @@ def plan_view(plan: PlanSummary, reader: Reader) -> PlanView:
         when=when,
         when_icon=when_icon,
         also=also,
+        seats=SeatsView() if ended else _seats(plan.items, members, reader),
         lines=[_item_line(item, reader) for item in plan.items] if several else [],
-        features=list(plan.features),
+        features=[] if ended else list(plan.features),
     )
 
 
@@ -59,6 +87,29 @@ def counted(quantity: int, unit_label: str, reader: Reader) -> str:
     units = counted_units(unit_label)
     many = units if units.isupper() else units[0].lower() + units[1:]
     return reader.plural(quantity, unit_label, many)
+
+
+def _seats(items: Sequence[PlanItem], members: int, reader: Reader) -> SeatsView:
+    item = next((each for each in items if (each.unit_label or "").lower() in _PEOPLE), None)
+    if item is None or not item.unit_label or not item.quantity:
+        return SeatsView()
+    total, unit = item.quantity, item.unit_label
+    taken, units = reader.number(members), counted(total, unit, reader)
+    used = min(members, total)
+    warning = ""
+    if members > total:
+        warning = f"{reader.plural(members - total, 'member', 'members')} more than {units}"
+    elif members == total:
+        warning = f"All {units} are in use" if total > 1 else f"The only {unit} is in use"
+    return SeatsView(
+        heading=counted_units(unit),
+        value=f"{taken} of {reader.number(total)} in use",
+        label=f"{taken} of {units} in use",
+        used=used,
+        total=total,
+        fill=f"{100 * used / total:.1f}%",
+        warning=warning,
+    )
 
 
 def _price(plan: PlanSummary, reader: Reader) -> tuple[str, str]:

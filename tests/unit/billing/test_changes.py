@@ -12,9 +12,9 @@ from billing_ui.billing.changes import (
     NextDate,
     describe,
     describe_visit,
-    describe_with_date,
     dump_changes,
     load_changes,
+    tell,
 )
 from billing_ui.billing.comparison import compare
 from billing_ui.payments.types import (
@@ -341,7 +341,7 @@ def test_a_change_is_said_in_one_sentence(
     before: Snapshot | None, after: Snapshot, sentences: list[str]
 ) -> None:
     changes = compare(before, after)
-    assert [describe_with_date(change, AMERICAN) for change in changes] == sentences
+    assert [str(tell(change, AMERICAN)) for change in changes] == sentences
 
 
 def test_the_bare_sentence_leaves_out_what_comes_next() -> None:
@@ -354,20 +354,28 @@ def test_the_bare_sentence_leaves_out_what_comes_next() -> None:
 
 def test_one_change_is_the_heading_itself() -> None:
     text = describe_visit(compare(snapshot(subscription(PRO)), snapshot(canceling(PRO))), AMERICAN)
-    assert (text.heading, text.sentences) == ("Your plan is set to cancel on January 3, 2027.", ())
+    assert (text.heading, text.detail) == ("Your plan is set to cancel on January 3, 2027.", "")
+
+
+def test_what_comes_next_follows_the_heading() -> None:
+    text = describe_visit(
+        compare(snapshot(subscription(PRO)), snapshot(subscription(TEAM))), AMERICAN
+    )
+    assert text.heading == "Plan changed from Pro to Team."
+    assert (text.detail, text.changes) == ("Renews on January 3, 2027.", ())
 
 
 def test_nothing_changed_says_what_the_plan_still_is() -> None:
     text = describe_visit((), AMERICAN, plan="Team", upcoming=NextDate(what="cancels", at=RENEWAL))
     assert text.heading == "Nothing changed"
-    assert text.sentences == (
-        "You made no changes in the portal. Your plan is still Team and cancels on January 3, 2027.",
+    assert text.detail == (
+        "You made no changes in the portal. Your plan is still Team and cancels on January 3, 2027."
     )
 
 
 def test_nothing_bought_is_not_called_a_change_in_the_portal() -> None:
     text = describe_visit((), AMERICAN, place="checkout")
-    assert text.sentences == ("You made no changes at checkout.",)
+    assert text.detail == "You made no changes at checkout."
 
 
 # ---------------------------------------------------------------- for all snapshots
@@ -442,7 +450,7 @@ def test_every_change_survives_its_json(before: Snapshot, after: Snapshot) -> No
 @given(snapshots, snapshots)
 def test_every_change_is_a_whole_sentence(before: Snapshot, after: Snapshot) -> None:
     for change in compare(before, after):
-        sentence = describe_with_date(change, AMERICAN)
+        sentence = str(tell(change, AMERICAN))
         assert sentence[0].isupper()
         assert sentence.endswith(".")
         assert "None" not in sentence

@@ -64,14 +64,15 @@ async def visit_row(services: Services, visit_id: str) -> PortalVisit:
 
 
 async def banner(services: Services, identity: Identity) -> tuple[str, ...] | None:
-    """Return heading and sentences of the banner on somebody's billing page."""
+    """Return what the banner on somebody's billing page says, part by part."""
     outcome = await latest_outcome(services, identity)
     if outcome is None:
         return None
     text = describe_visit(
         outcome.changes, AMERICAN, place=outcome.kind, plan=outcome.plan, upcoming=outcome.upcoming
     )
-    return (text.heading, *text.sentences)
+    parts = (text.heading, text.detail, *map(str, text.changes))
+    return tuple(part for part in parts if part)
 
 
 async def test_the_return_says_what_changed_at_once(shop: Services, driver: FakeDriver) -> None:
@@ -81,7 +82,8 @@ async def test_the_return_says_what_changed_at_once(shop: Services, driver: Fake
     assert (outcome.kind, outcome.next_url, outcome.error) == ("synced", "/settings/billing", None)
     assert [change.kind for change in outcome.changes or ()] == ["plan_changed"]
     assert await banner(shop, account.identity) == (
-        "Plan changed from Pro to Team. Renews on January 3, 2027.",
+        "Plan changed from Pro to Team.",
+        "Renews on January 3, 2027.",
     )
 
 
@@ -230,7 +232,8 @@ async def test_a_provider_that_is_down_is_said_and_a_later_sync_tells_what_chang
 
     await sync_customer(other_process, account.customer)
     assert await banner(shop, account.identity) == (
-        "Plan changed from Pro to Team. Renews on January 3, 2027.",
+        "Plan changed from Pro to Team.",
+        "Renews on January 3, 2027.",
     )
 
 

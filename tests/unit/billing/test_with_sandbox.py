@@ -123,13 +123,14 @@ def visit_in(url: str) -> str:
 
 
 async def banner(services: Services, identity: Identity) -> tuple[str, ...]:
-    """Return heading and sentences of the banner on somebody's billing page."""
+    """Return what the banner on somebody's billing page says, part by part."""
     outcome = await latest_outcome(services, identity)
     assert outcome
     text = describe_visit(
         outcome.changes, AMERICAN, place=outcome.kind, plan=outcome.plan, upcoming=outcome.upcoming
     )
-    return (text.heading, *text.sentences)
+    parts = (text.heading, text.detail, *map(str, text.changes))
+    return tuple(part for part in parts if part)
 
 
 def enter(url: str) -> Page:
@@ -185,8 +186,9 @@ async def test_a_cancellation_in_the_portal_shows_although_only_its_date_is_set(
     again = await open_portal(real, account.identity)
     enter(again.url).press("Don't cancel plan")
     await return_from_visit(real, str(again.visit_id), account.identity)
-    [sentence] = await banner(real, account.identity)
-    assert sentence.startswith("Cancellation withdrawn. Renews on ")
+    heading, upcoming = await banner(real, account.identity)
+    assert heading == "Cancellation withdrawn."
+    assert upcoming.startswith("Renews on ")
 
 
 async def test_a_new_card_and_new_details_are_told(

@@ -24,6 +24,7 @@ from tests.unit.billing.factories import (
     invoice,
     item,
     new_account,
+    new_member,
     snapshot,
     subscription,
 )
@@ -58,6 +59,65 @@ async def test_an_active_plan_shows_price_seats_and_renewal(owner: str) -> None:
     assert state.offers_portal
     assert state.offers_change
     assert not state.offers_plans
+
+
+@pytest.mark.parametrize(
+    ("sold", "value", "label", "fill", "warning"),
+    [
+        (subscription(TEAM, 24), "1 of 24 in use", "1 of 24 seats in use", "4.2%", ""),
+        (
+            subscription(TEAM, 1),
+            "1 of 1 in use",
+            "1 of 1 seat in use",
+            "100.0%",
+            "The only seat is in use",
+        ),
+        (ended(TEAM), "", "", "0%", ""),
+        (subscription(PRO, 3), "", "", "0%", ""),
+    ],
+)
+async def test_a_plan_with_seats_says_how_many_are_in_use(
+    services: Services,
+    driver: FakeDriver,
+    sold: object,
+    value: str,
+    label: str,
+    fill: str,
+    warning: str,
+) -> None:
+    [plan] = (await open_page(services, driver, sold)).plans
+
+    seats = plan.seats
+    assert (seats.value, seats.label, seats.fill, seats.warning) == (value, label, fill, warning)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "warning"),
+    [
+        (3, "3 of 3 in use", "All 3 seats are in use"),
+        (2, "3 of 2 in use", "1 member more than 2 seats"),
+    ],
+)
+async def test_full_seats_are_a_warning_and_the_meter_never_overflows(
+    services: Services,
+    driver: FakeDriver,
+    quantity: int,
+    value: str,
+    warning: str,
+) -> None:
+    driver.has(snapshot(subscription(TEAM, quantity)))
+    account = await new_account(services, customer="cus_1")
+    await new_member(services, account)
+    await new_member(services, account)
+    await sync_customer(services, account.customer)
+    tab = Tab(await sign_in_as(services.database, account.identity.user_id))
+
+    await tab.send(BillingState.load)
+
+    [plan] = (await tab.state(BillingState)).plans
+    assert (plan.seats.heading, plan.seats.value) == ("Seats", value)
+    assert plan.seats.warning == warning
+    assert (plan.seats.used, plan.seats.total, plan.seats.fill) == (quantity, quantity, "100.0%")
 
 
 async def test_dates_and_amounts_are_the_readers(owner: str) -> None:
@@ -217,6 +277,25 @@ async def test_invoices_turn_page_by_page_and_stop_at_both_ends(owner: str) -> N
 
     await tab.send(BillingState.show_newer_invoices)
     assert state.invoice_range == "9–16 of 20"
+
+
+@pytest.mark.parametrize(
+    ("count", "first_page", "last_page"),
+    [(1, "1 invoice", "1 invoice"), (8, "8 invoices", "8 invoices"), (9, "1–8 of 9", "9 of 9")],
+)
+async def test_invoices_on_one_page_are_counted_and_a_single_one_is_no_range(
+    services: Services, driver: FakeDriver, count: int, first_page: str, last_page: str
+) -> None:
+    driver.has(snapshot(invoices=tuple(invoice(number) for number in range(1, count + 1))))
+    account = await new_account(services, customer="cus_1")
+    await sync_customer(services, account.customer)
+    tab = Tab(await sign_in_as(services.database, account.identity.user_id))
+    await tab.send(BillingState.load)
+    state = await tab.state(BillingState)
+    assert state.invoice_range == first_page
+
+    await tab.send(BillingState.show_older_invoices)
+    assert state.invoice_range == last_page
 
 
 async def test_the_page_never_waits_for_the_provider(owner: str, driver: FakeDriver) -> None:

@@ -12,11 +12,12 @@ from billing_ui.billing.portal import open_portal
 from billing_ui.billing.services import Services
 from billing_ui.payments.types import ProviderUnavailable
 from billing_ui.states.billing import BillingState
+from billing_ui.states.result_view import ResultLine
 from billing_ui.states.returning import ReturnState
 from billing_ui.states.sign_in import HomeState, SignInState, destination_after
 from billing_ui.states.tab_guard import FIRST_EVENTS, TabGuard
 from billing_ui.states.viewer import ViewerState, initials
-from tests.unit.billing.factories import PRO, snapshot, subscription
+from tests.unit.billing.factories import PRO, TEAM, snapshot, subscription
 from tests.unit.billing.fake_driver import FakeDriver
 from tests.unit.states.tab import Tab, redirect_of
 
@@ -42,7 +43,26 @@ async def test_coming_back_shows_the_billing_page_with_what_changed(
     await tab.send(BillingState.load)
     state = await tab.state(BillingState)
     assert state.result_changed
-    assert any("Plan changed from Team to Pro." in sentence for sentence in state.result)
+    assert state.result_title.startswith("Your billing is up to date: ")
+    assert ResultLine("plan", "Plan changed from Team to Pro.", "Renews on January 3, 2027.") in (
+        state.result
+    )
+
+
+async def test_a_single_change_is_the_banner_itself(
+    services: Services, owner: str, driver: FakeDriver
+) -> None:
+    visit = await gone_to_the_portal(services, owner)
+    [before] = driver.snapshots.values()
+    driver.has(before.model_copy(update={"subscriptions": (subscription(TEAM, 25),)}))
+    tab = Tab(owner, path=f"/settings/billing/return?visit={visit}")
+    await tab.send(ReturnState.load)
+    await tab.send(ReturnState.fetch)
+    await tab.send(BillingState.load)
+
+    state = await tab.state(BillingState)
+    assert (state.result_title, state.result_detail) == ("Seats set to 25.", "")
+    assert state.result == []
 
 
 async def test_a_caller_of_its_own_gets_the_browser_back_as_a_whole_document(
