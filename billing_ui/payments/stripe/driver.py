@@ -1,6 +1,7 @@
 """The Stripe driver: customers, portal and checkout sessions, snapshots, catalogue and events."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -239,6 +240,7 @@ class StripeDriver:
             params["locale"] = locale
         with translated():
             session = await self._client.v1.checkout.sessions.create_async(params)
+            await self._expire_earlier(session, customer)
         if session.url is None:
             raise ProviderRejected("Stripe opened a checkout session without a page.")
         return CheckoutSession(
@@ -248,6 +250,20 @@ class StripeDriver:
             session_id=session.id,
             expires_at=from_unix(session.expires_at),
         )
+
+    async def _expire_earlier(self, session: stripe.checkout.Session, customer: str) -> None:
+        """Close the team's other open checkouts, so that two tabs cannot buy two subscriptions.
+
+        Of several opened at once each closes those before it, in one order for all: one stays open.
+        """
+        sessions = self._client.v1.checkout.sessions
+        opened = await sessions.list_async({"customer": customer, "status": "open", "limit": 100})
+        for other in opened.data:
+            ours = other.client_reference_id == session.client_reference_id
+            if ours and (other.created, other.id) < (session.created, session.id):
+                # Refused when it was paid or expired a moment ago: then there is nothing to close.
+                with contextlib.suppress(stripe.InvalidRequestError):
+                    await sessions.expire_async(other.id)
 
     # ------------------------------------------------------------ snapshots
 

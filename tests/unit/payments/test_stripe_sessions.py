@@ -1,5 +1,6 @@
 """Portal and checkout sessions: what is asked of Stripe, and how many calls it takes."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -202,7 +203,8 @@ async def test_a_checkout_names_the_team_on_the_subscription(
     scripted: ScriptedServer, scripted_driver: StripeDriver
 ) -> None:
     answer = {"id": "cs_1", "object": "checkout.session", "url": "https://c.test", "expires_at": 1}
-    scripted.answers = [json_answer(answer)]
+    none_open = {"object": "list", "data": [], "has_more": False, "url": "/v1/checkout/sessions"}
+    scripted.answers = [json_answer(answer), json_answer(none_open)]
     request = checkout_request("cus_1", "price_1")
     await scripted_driver.start_checkout(request)
     form = scripted.seen[0].form
@@ -225,6 +227,47 @@ async def test_a_price_that_cannot_be_bought_is_refused_in_words(
     )
     with pytest.raises(InvalidRequest):
         await driver.start_checkout(request)
+
+
+async def test_a_second_checkout_closes_the_first(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    price = await shop.price(await shop.product())
+    customer = await shop.customer(driver, card=None)
+    request = checkout_request(customer, price)
+    first, second = [await driver.start_checkout(request) for _ in range(2)]
+    sessions = sdk.v1.checkout.sessions
+    assert (await sessions.retrieve_async(first.session_id)).status == "expired"
+    assert (await sessions.retrieve_async(second.session_id)).status == "open"
+
+
+async def test_of_checkouts_opened_at_once_one_stays_open(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    price = await shop.price(await shop.product())
+    customer = await shop.customer(driver, card=None)
+    request = checkout_request(customer, price)
+    opened = await asyncio.gather(*(driver.start_checkout(request) for _ in range(8)))
+    left = await sdk.v1.checkout.sessions.list_async({"customer": customer, "status": "open"})
+    assert len(left.data) == 1
+    assert left.data[0].id in {checkout.session_id for checkout in opened}
+
+
+async def test_somebody_elses_checkout_for_the_customer_stays_open(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    price = await shop.price(await shop.product())
+    customer = await shop.customer(driver, card=None)
+    theirs = await sdk.v1.checkout.sessions.create_async(
+        {
+            "mode": "subscription",
+            "customer": customer,
+            "line_items": [{"price": price, "quantity": 1}],
+            "success_url": "https://shop.example.com/",
+        }
+    )
+    await driver.start_checkout(checkout_request(customer, price))
+    assert (await sdk.v1.checkout.sessions.retrieve_async(theirs.id)).status == "open"
 
 
 async def test_a_checkout_for_a_deleted_customer_says_so(driver: StripeDriver, shop: Shop) -> None:
