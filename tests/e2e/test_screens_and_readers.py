@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page, expect
 
 from tests.e2e.factories import World
@@ -238,7 +238,7 @@ async def violations(page: Page) -> list[str]:
     """Return what axe finds, in both themes, on a desktop and on a phone."""
     found = []
     for theme in ("light", "dark"):
-        await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=theme)
         await expect(page.locator("html")).to_have_class(re.compile(rf"\b{theme}\b"))
         for width in (1440, 390):
             await page.set_viewport_size({"width": width, "height": 900})

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import uuid4
 
-import reflex as rx
 from playwright.async_api import Page, Request, WebSocket, expect
+from reflex.state import BaseState
 
 import billing_ui.pages  # noqa: F401 - brings every state into being
 from billing_ui.accounts.users import create_user
@@ -154,7 +154,7 @@ async def test_no_variable_of_any_state_holds_a_secret_after_its_page_has_loaded
     assert not SECRET.search(sent)
 
 
-def variables(state: rx.State) -> Iterator[tuple[str, str, str]]:
+def variables(state: BaseState) -> Iterator[tuple[str, str, str]]:
     """Yield class, name and value of everything a state would let a page have."""
     cls = type(state)
     for name in (*cls.base_vars, *cls.computed_vars):
