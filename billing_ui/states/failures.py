@@ -4,7 +4,7 @@ from typing import Final
 
 from billing_ui.accounts.errors import AccountError, NoTeam
 from billing_ui.billing.words import provider_mismatch
-from billing_ui.payments.types import PaymentError, ProviderMismatch
+from billing_ui.payments.types import InvalidRequest, PaymentError, ProviderMismatch
 
 KNOWN_FAILURES: Final = (PaymentError, AccountError)
 """The failures a person can act on; any other is a fault of ours and goes to the log."""
@@ -19,5 +19,13 @@ def in_words(error: PaymentError | AccountError) -> str:
             return provider_mismatch(error.customer_provider, error.active_provider)
         case NoTeam():
             return "You are not in a team yet."
+        case InvalidRequest():
+            # The API begins with the name of a field, which no page has.
+            field, colon, sentence = str(error).partition(": ")
+            return (
+                f"{sentence[0].upper()}{sentence[1:]}"
+                if colon and field.isidentifier()
+                else str(error)
+            )
         case _:
             return str(error)

@@ -152,7 +152,8 @@ def _when(plan: PlanSummary, reader: Reader) -> tuple[str, str, str]:
         case SubscriptionState.TRIALING:
             return _on("Trial ends", plan.trial_end, reader), "calendar", ""
         case SubscriptionState.PAST_DUE:
-            return _overdue(plan.overdue_since, reader), "warning", renews
+            cancels = _on("Cancels", plan.cancel_at, reader)
+            return _overdue(plan.overdue_since, reader), "warning", cancels or renews
         case SubscriptionState.UNPAID:
             return _overdue(plan.overdue_since, reader), "warning", ""
         case SubscriptionState.INCOMPLETE:
