@@ -219,6 +219,24 @@ async def test_a_team_whose_customer_was_deleted_starts_again_at_checkout(
     assert customer["id"] != person.customer
 
 
+async def test_a_customer_of_another_provider_is_explained_and_nothing_offered_that_cannot_work(
+    visitors: Visitors, world: World
+) -> None:
+    person = await world.newcomer()
+    async with world.services.database.write() as session:
+        session.add(
+            Customer(team_id=person.team_id, provider="polar", provider_customer_id=person.email)
+        )
+    page = await visitors.arrive(person=person)
+    await billing_shown(page)
+    await expect(
+        said(page, "Your billing is still with Polar; this site now uses Stripe.")
+    ).to_be_visible()
+    for name in ("Manage Billing", "Change plan", "Refresh", "Update payment method"):
+        await expect(button(page, name)).to_have_count(0)
+    await expect(page.get_by_role("link", name="Choose a plan", exact=True)).to_have_count(0)
+
+
 async def test_the_server_stays_well_through_all_of_it(
     visitors: Visitors, world: World, sandbox: Sandbox
 ) -> None:

@@ -82,9 +82,9 @@ async def test_opening_the_way_back_again_says_the_same_once_more(
 async def test_a_visit_that_does_not_exist_just_shows_billing(
     visitors: Visitors, world: World
 ) -> None:
-    person = await world.subscriber("pro")
+    page = await visitors.profile(await world.subscriber("pro"))
     for visit in (str(uuid4()), "", "1", "../../etc/passwd", "%00", "x" * 3000):
-        page = await visitors.arrive(f"{RETURN}?visit={visit}", person)
+        await page.goto(f"{RETURN}?visit={visit}")
         await billing_shown(page)
         await expect(page.get_by_role("alert")).to_have_count(0)
 

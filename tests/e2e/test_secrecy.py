@@ -132,14 +132,8 @@ async def test_no_variable_of_any_state_holds_a_secret_after_its_page_has_loaded
     try:
         person = await world.subscriber("pro")
         tab = Tab(person.token)
-        for handler in (
-            HomeState.load,
-            SignInState.load,
-            PricingState.load,
-            BillingState.load,
-            ReturnState.load,
-        ):
-            await tab.send(handler)
+        for state in (HomeState, SignInState, PricingState, BillingState, ReturnState):
+            await tab.send(state.event_handlers["load"])
         shown = {f"{state}.{name}": value for state, name, value in variables(tab.root)}
         sent = tab.sent()
     finally:
