@@ -10,12 +10,11 @@ _CODES = """
     php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top
     try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw
 """
-_WHOLE = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
+_WHOLE = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 _THOUSANDTHS = "bhd jod kwd omr tnd"
 
 SUPPORTED = frozenset(_CODES.split())
-DIGITS = dict.fromkeys(_WHOLE.split(), 0) | dict.fromkeys(_THOUSANDTHS.split(), 3)
-"""Currency -> digits after the point, where those are not two."""
+_DIGITS = dict.fromkeys(_WHOLE.split(), 0) | dict.fromkeys(_THOUSANDTHS.split(), 3)
 
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
@@ -40,10 +39,19 @@ def read(name: str, param: str) -> str:
     return code
 
 
+def digits(currency: str) -> int:
+    """Return how many digits after the point an amount on the wire has (https://docs.stripe.com/currencies).
+
+    Not how many are shown: Stripe counts Icelandic krónur and Ugandan shillings in hundredths, and nobody
+    there writes them.
+    """
+    return _DIGITS.get(currency.lower(), 2)
+
+
 def money(amount: int, currency: str) -> str:
     """Return an amount in minor units as Stripe writes it in an invoice line."""
-    digits = DIGITS.get(currency, 2)
-    number = f"{abs(amount) / 10**digits:,.{digits}f}"
+    places = digits(currency)
+    number = f"{abs(amount) / 10**places:,.{places}f}"
     sign = "-" if amount < 0 else ""
     symbol = SYMBOLS.get(currency)
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {currency.upper()}"

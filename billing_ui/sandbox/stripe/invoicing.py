@@ -316,6 +316,7 @@ def _transition(invoice: Json, moment: int, name: str) -> Json:
 
 
 def open_intent(invoice: Json) -> str | None:
+    """Return the id of the payment intent by which an invoice is to be paid, or None."""
     for payment in invoice["payments"]["data"]:
         if payment["status"] == "open":
             return str(payment["payment"]["payment_intent"])

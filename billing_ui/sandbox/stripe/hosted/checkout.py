@@ -1,8 +1,5 @@
 """The hosted checkout: a card, and what was chosen is bought."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,15 +15,14 @@ from billing_ui.sandbox.stripe.hosted.forms import (
     form_token,
     keep_form_key,
     note_refusal,
+    page_secret,
     read_card,
     read_form,
     without_cvc,
 )
-from billing_ui.sandbox.stripe.hosted.pages import go, show
+from billing_ui.sandbox.stripe.hosted.pages import Endpoint, go, show
 from billing_ui.sandbox.stripe.hosted.words import quantity_words
-
-Json = dict[str, Any]
-Endpoint = Callable[[Request], Awaitable[Response]]
+from billing_ui.sandbox.stripe.shapes import Json
 
 
 def routes(account: Account) -> list[Route]:
@@ -53,7 +49,7 @@ def _buy(account: Account) -> Endpoint:
         if session is None or session["status"] == "expired":
             return _closed(account, session)
         try:
-            form = await read_form(request, _secret(request, form_key(request)))
+            form = await read_form(request, page_secret(request, form_key(request)))
         except FormRefused:
             problem = "This form is out of date. Nothing was paid."
             return _show(account, request, session, Form(), problem=problem, status=403)
@@ -139,7 +135,7 @@ def _show(
         problem=problem,
         problems=bool(problem or form.problems),
         form=form,
-        form_token=form_token(_secret(request, key)),
+        form_token=form_token(page_secret(request, key)),
     )
     keep_form_key(request, page, key)
     return page
@@ -186,15 +182,11 @@ def _formats(account: Account, request: Request, session: Json) -> Formats:
     return choose_formats(session["locale"], preferred, accepted)
 
 
-def _secret(request: Request, key: str) -> str:
-    return f"{key}:{request.url.path}"
-
-
 def _closed(account: Account, session: Json | None) -> Response:
     """Say that a checkout cannot be paid (any more)."""
     if session is None:
-        status, heading, text, link = 404, "There is no such checkout", "", None
-        text = "Check that the link is complete."
+        status, heading, text = 404, "There is no such checkout", "Check that the link is complete."
+        link = None
     elif session["status"] == "complete":
         status, heading, text = 410, "This checkout is complete", "You have paid already."
         link = (_success_url(session), "Continue")

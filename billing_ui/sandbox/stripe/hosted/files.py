@@ -1,8 +1,6 @@
 """An invoice as its customer sees it: the hosted page where it can be paid, and the PDF."""
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -19,21 +17,20 @@ from billing_ui.sandbox.stripe.hosted.forms import (
     form_token,
     keep_form_key,
     note_refusal,
+    page_secret,
     read_card,
     read_form,
     without_cvc,
 )
 from billing_ui.sandbox.stripe.hosted.invoice_pdf import draw_invoice, total_rows
-from billing_ui.sandbox.stripe.hosted.pages import go, headers, show
+from billing_ui.sandbox.stripe.hosted.pages import Endpoint, go, headers, show
 from billing_ui.sandbox.stripe.hosted.words import (
     INVOICE_STATUS,
     address_lines,
     invoice_name,
     period_words,
 )
-
-Json = dict[str, Any]
-Endpoint = Callable[[Request], Awaitable[Response]]
+from billing_ui.sandbox.stripe.shapes import Json
 
 
 def routes(account: Account) -> list[Route]:
@@ -62,7 +59,7 @@ def _pay(account: Account) -> Endpoint:
         if invoice is None:
             return _unknown(account)
         try:
-            form = await read_form(request, _secret(request, form_key(request)))
+            form = await read_form(request, page_secret(request, form_key(request)))
         except FormRefused:
             problem = "This form is out of date. Nothing was paid."
             return _show(account, request, invoice, Form(), problem=problem, status=403)
@@ -147,7 +144,7 @@ def _show(
         pdf=invoice["invoice_pdf"],
         action=request.url.path,
         form=form if is_open else None,
-        form_token=form_token(_secret(request, key)),
+        form_token=form_token(page_secret(request, key)),
         facts=_facts(invoice, formats),
         lines=[_line(line, formats) for line in invoice["lines"]["data"]],
         totals=total_rows(invoice, formats),
@@ -184,10 +181,6 @@ def _formats(account: Account, request: Request, invoice: Json) -> Formats:
     customer = account.store.get(invoice["customer"]) or {}
     preferred = customer.get("preferred_locales") or []
     return choose_formats(None, preferred, request.headers.get("accept-language", ""))
-
-
-def _secret(request: Request, key: str) -> str:
-    return f"{key}:{request.url.path}"
 
 
 def _unknown(account: Account) -> Response:

@@ -11,28 +11,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
 
-# How many decimals an amount has on the wire (https://docs.stripe.com/currencies). Not the same
-# as how many are shown: Stripe counts ISK in hundredths, and nobody in Iceland writes them.
-_ZERO_DECIMAL = frozenset(
-    (
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "JPY",
-        "KMF",
-        "KRW",
-        "MGA",
-        "PYG",
-        "RWF",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    )
-)
-_THREE_DECIMAL = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+from billing_ui.sandbox.stripe import currencies
 
 
 @dataclass(frozen=True)
@@ -51,8 +30,8 @@ class Formats:
                 of `minor` when it has one.
         """
         code = currency.upper()
-        decimals = 0 if code in _ZERO_DECIMAL else 3 if code in _THREE_DECIMAL else 2
-        amount = Decimal(decimal if decimal is not None else minor).scaleb(-decimals)
+        digits = currencies.digits(currency)
+        amount = Decimal(decimal if decimal is not None else minor).scaleb(-digits)
         # A tenth of a cent must not be rounded away: such a price is shown with all its digits.
         round_ = amount == round(amount, get_currency_precision(code))
         text = format_currency(

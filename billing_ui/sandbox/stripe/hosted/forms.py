@@ -68,6 +68,11 @@ def form_key(request: Request) -> str:
     return request.cookies.get(_KEY_COOKIE) or secrets.token_urlsafe(32)
 
 
+def page_secret(request: Request, key: str) -> str:
+    """Return what the token of a page without a session is made from: the browser's key and the page."""
+    return f"{key}:{request.url.path}"
+
+
 def keep_form_key(request: Request, response: Response, key: str) -> None:
     """Let the browser keep its key for forms."""
     response.set_cookie(

@@ -1,14 +1,11 @@
 """The portal's billing information: name, e-mail, phone, address and tax ID of a customer."""
 
-from typing import Any
-
 from starlette.responses import Response
 
 from billing_ui.sandbox.stripe.hosted.forms import Form, check_email
 from billing_ui.sandbox.stripe.hosted.sessions import Visit
 from billing_ui.sandbox.stripe.hosted.words import address_lines
-
-Json = dict[str, Any]
+from billing_ui.sandbox.stripe.shapes import Json
 
 _ADDRESS = ("line1", "line2", "postal_code", "city", "state", "country")
 

@@ -2,13 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 _STYLE = (_TEMPLATES / "hosted.css").read_bytes()

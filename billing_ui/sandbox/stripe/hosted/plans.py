@@ -1,7 +1,6 @@
 """The portal's steps that change a plan: update with the money first, cancel, and not cancel."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.responses import Response
 
@@ -18,10 +17,8 @@ from billing_ui.sandbox.stripe.hosted.words import (
     price_amount,
     quantity_words,
 )
-
-Json = dict[str, Any]
-
-MAX_QUANTITY = 999_999
+from billing_ui.sandbox.stripe.shapes import Json
+from billing_ui.sandbox.stripe.subscription_items import MOST
 
 
 @dataclass(frozen=True)
@@ -165,7 +162,7 @@ def _options(visit: Visit, subscription: Json) -> list[Option]:
                     current=price_id == current,
                     adjustable=bool(bounds.get("enabled")) and "quantity" in allowed,
                     minimum=bounds.get("minimum") or 1,
-                    maximum=bounds.get("maximum") or MAX_QUANTITY,
+                    maximum=bounds.get("maximum") or MOST,
                 )
             )
     return options

@@ -1,7 +1,5 @@
 """The hosted customer portal: what a customer may see and do by themselves."""
 
-from typing import Any
-
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -24,8 +22,7 @@ from billing_ui.sandbox.stripe.hosted.words import (
     invoice_name,
     plan_words,
 )
-
-Json = dict[str, Any]
+from billing_ui.sandbox.stripe.shapes import Json
 
 # What the start page says after an action; the URL holds the key, so nobody can make it say more.
 _NOTICES = {

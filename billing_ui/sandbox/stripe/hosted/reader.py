@@ -3,9 +3,8 @@
 from typing import Any
 
 from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.hosted.words import LIVE
-
-Json = dict[str, Any]
+from billing_ui.sandbox.stripe.shapes import Json
+from billing_ui.sandbox.stripe.subscribing import LIVE
 
 # What the pages list; a hosted page is for people, not for export.
 _PAYMENT_METHODS, _SUBSCRIPTIONS, _INVOICES = 20, 20, 24

@@ -16,10 +16,9 @@ from billing_ui.sandbox.stripe.hosted.formats import Formats, choose_formats
 from billing_ui.sandbox.stripe.hosted.forms import Form, FormRefused, form_token, read_form
 from billing_ui.sandbox.stripe.hosted.pages import go, show
 from billing_ui.sandbox.stripe.hosted.reader import Reader
+from billing_ui.sandbox.stripe.shapes import Json
 
 VALID_SECONDS = 3600
-
-Json = dict[str, Any]
 
 
 class NotOffered(Exception):

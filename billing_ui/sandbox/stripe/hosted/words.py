@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing_ui.sandbox.stripe.hosted.formats import Formats, counted, per_interval
-
-LIVE = frozenset({"active", "trialing", "past_due", "unpaid", "paused", "incomplete"})
+from billing_ui.sandbox.stripe.subscribing import LIVE
 
 
 @dataclass(frozen=True)
