@@ -12,10 +12,8 @@ import httpx
 import structlog
 from filelock import FileLock, Timeout
 
-from billing_ui.settings import Settings
+from billing_ui.settings import DEFAULT_SANDBOX_PORT, SANDBOX_HOST, Settings
 
-DEFAULT_PORT = 8420
-_HOST = "127.0.0.1"
 _PORTS_TRIED = 20
 _START_SECONDS = 20.0
 _HANDOVER_SECONDS = 3.0
@@ -48,7 +46,7 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
         return
     try:
         port = await _free_port(settings.sandbox_port, _last_port(address))
-        url = f"http://{_HOST}:{port}"
+        url = f"http://{SANDBOX_HOST}:{port}"
         keeper = asyncio.create_task(_keep_running(settings, port, directory / "sandbox.db"))
         try:
             await _wait_until_healthy(url, keeper)
@@ -129,7 +127,7 @@ def _last_url(address: Path) -> str:
 def _last_port(address: Path) -> int:
     # Links to invoices carry the port, so the one used before is the best one to use again.
     port = _last_url(address).rpartition(":")[2]
-    return int(port) if port.isdecimal() else DEFAULT_PORT
+    return int(port) if port.isdecimal() else DEFAULT_SANDBOX_PORT
 
 
 async def _free_port(wanted: int | None, preferred: int) -> int:
@@ -143,11 +141,11 @@ async def _free_port(wanted: int | None, preferred: int) -> int:
         raise SandboxUnavailable(
             f"SANDBOX_PORT {wanted} is taken by another program. Choose another one, or unset it."
         )
-    for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED):
+    for port in range(DEFAULT_SANDBOX_PORT, DEFAULT_SANDBOX_PORT + _PORTS_TRIED):
         if _is_free(port):
             return port
     raise SandboxUnavailable(
-        f"No port from {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TRIED - 1} is free for the sandbox. "
+        f"No port from {DEFAULT_SANDBOX_PORT} to {DEFAULT_SANDBOX_PORT + _PORTS_TRIED - 1} is free for the sandbox. "
         "Set SANDBOX_PORT to one that is."
     )
 
@@ -156,7 +154,7 @@ def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port))
+            probe.bind((SANDBOX_HOST, port))
         except OSError:
             return False
         return True

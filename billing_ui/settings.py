@@ -15,6 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 SANDBOX_SECRET_KEY = "sk_test_sandbox"  # noqa: S105 - the sandbox accepts any test key
+SANDBOX_HOST = "127.0.0.1"
+"""Not `localhost`, which is the app's: cookies ignore ports, and the two must not share any."""
+DEFAULT_SANDBOX_PORT = 8420
 
 DEVELOPMENT_BACKEND_URL = "http://localhost:8000"
 

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from typing_extensions import TypeForm
 
 from billing_ui.api.errors import Code
-from billing_ui.payments.types import FlowType, SubscriptionState
+from billing_ui.payments.types import FlowType, Quantity, SubscriptionState
 
 
 class Wire(BaseModel):
@@ -96,7 +96,7 @@ class OpenCheckout(Body):
     """What is to be bought."""
 
     price_id: Id
-    quantity: Annotated[int, Field(ge=1, le=999_999)] = 1
+    quantity: Quantity = 1
     return_url: ReturnUrl | None = None
 
 

@@ -23,6 +23,7 @@ from billing_ui.billing.sync import sync_customer
 from billing_ui.billing.visits import record_visit, visit_return_url
 from billing_ui.models import Customer, Price, Product, VisitKind
 from billing_ui.payments.types import (
+    MAX_QUANTITY,
     CheckoutSession,
     CustomerDeleted,
     InvalidRequest,
@@ -30,7 +31,6 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
 )
 
-MAX_QUANTITY: Final = 999_999
 _MAX_GENERATIONS: Final = 3
 _PRICING_PAGE: Final = "/pricing"
 

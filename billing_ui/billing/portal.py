@@ -35,9 +35,6 @@ from billing_ui.payments.types import (
 )
 from billing_ui.settings import Settings
 
-_SUBSCRIPTION_FLOWS: Final = frozenset({FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE})
-
-
 # Built once: putting a statement together takes longer than running it.
 _CUSTOMER_AND_CONFIGURATION: Final = (
     select(Customer, PortalConfiguration.id)
@@ -149,7 +146,7 @@ async def _resolve_flow(
     """Return the flow with the subscription it is about, checked to be the customer's."""
     if flow.type not in driver.capabilities.flows:
         raise InvalidRequest(f"flow: {driver.display_name}'s portal cannot open at {flow.type}.")
-    if flow.type not in _SUBSCRIPTION_FLOWS:
+    if not flow.type.about_subscription:
         if flow.subscription_id is not None:
             raise InvalidRequest(f"flow: {flow.type} is not about a subscription.")
         return flow

@@ -19,6 +19,10 @@ def _absolute_http_url(value: str) -> str:
 AbsoluteUrl = Annotated[str, AfterValidator(_absolute_http_url), Field(max_length=2048)]
 NonEmpty = Annotated[str, Field(min_length=1, max_length=255)]
 
+MAX_QUANTITY = 999_999
+"""How many units of a price can be bought, the most Stripe allows."""
+Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+
 
 class Frozen(BaseModel):
     """A value: parsed once, never changed, no unknown fields."""
@@ -57,6 +61,11 @@ class FlowType(StrEnum):
     SUBSCRIPTION_CANCEL = "subscription_cancel"
     SUBSCRIPTION_UPDATE = "subscription_update"
     CUSTOMER_UPDATE = "customer_update"
+
+    @property
+    def about_subscription(self) -> bool:
+        """Whether a flow of this type names the subscription it is about."""
+        return self in (FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE)
 
 
 class PortalFlow(Frozen):
@@ -115,7 +124,7 @@ class StartCheckoutInput(Frozen):
 
     payer: Payer
     price_id: NonEmpty
-    quantity: Annotated[int, Field(ge=1, le=999_999)] = 1
+    quantity: Quantity = 1
     adjustable_quantity: bool = False
     currency: Annotated[str, Field(pattern="^[a-z]{3}$")] | None = None
     success_url: AbsoluteUrl

@@ -8,12 +8,18 @@ from reflex.event import EventSpec
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import owner_contact
 from billing_ui.billing.catalog import refresh_catalog
-from billing_ui.billing.checkout import MAX_QUANTITY, open_checkout
+from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.pricing import Pricing, load_pricing
 from billing_ui.billing.services import Services, current_services
 from billing_ui.i18n import Reader
-from billing_ui.payments.types import FlowType, InvalidRequest, PaymentError, PortalFlow
+from billing_ui.payments.types import (
+    MAX_QUANTITY,
+    FlowType,
+    InvalidRequest,
+    PaymentError,
+    PortalFlow,
+)
 from billing_ui.states.addresses import PRICING
 from billing_ui.states.failures import in_words
 from billing_ui.states.leaving import Departure, arrive, leave_for_provider

@@ -1,5 +1,6 @@
 """What Stripe sells, and the portal configuration made of it: once, and found again by its metadata."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import stripe
 
-from billing_ui.payments.stripe.client import is_missing, original_request, replayed
+from billing_ui.payments.stripe.client import PAGE, all_pages, is_missing, stored_failure
 from billing_ui.payments.stripe.mapping import id_of, metadata_of, unit_amount
 from billing_ui.payments.types import (
+    MAX_QUANTITY,
     CatalogPrice,
     CatalogProduct,
     CatalogSnapshot,
@@ -18,6 +20,7 @@ from billing_ui.payments.types import (
     PortalConfigurationRef,
     ProductNotActive,
 )
+from billing_ui.settings import Provider
 
 if TYPE_CHECKING:
     from stripe.params.billing_portal import (
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 HEADLINE = "Manage your subscription"
 
 _PRODUCTS_IN_PORTAL = 10
-_MAXIMUM_QUANTITY = 999_999
 _MANAGED_BY = "billing-ui"
 _INTERVALS: tuple[Literal["day", "week", "month", "year"], ...] = ("day", "week", "month", "year")
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
@@ -47,6 +49,36 @@ def options_path(currency: str) -> str:
             includes the options themselves, and a path to an entry that exists is always valid.
     """
     return f"currency_options.{currency}.tiers"
+
+
+async def fetch_catalog(client: stripe.StripeClient) -> CatalogSnapshot:
+    """Return every product with all its prices, archived ones included.
+
+    Raises:
+        ExceptionGroup: one of the calls failed.
+    """
+    async with asyncio.TaskGroup() as group:
+        products = group.create_task(all_pages(client.v1.products.list_async({"limit": PAGE})))
+        plain = group.create_task(all_pages(client.v1.prices.list_async({"limit": PAGE})))
+    async with asyncio.TaskGroup() as group:
+        full = [
+            group.create_task(_prices_in(client, currency))
+            for currency in sorted({price.currency for price in plain.result()})
+        ]
+    prices = [price for call in full for price in call.result()]
+    return catalog_of(products.result(), prices)
+
+
+async def _prices_in(client: stripe.StripeClient, currency: str) -> list[stripe.Price]:
+    return await all_pages(
+        client.v1.prices.list_async(
+            {
+                "currency": currency,
+                "limit": PAGE,
+                "expand": [f"data.{options_path(currency)}"],
+            }
+        )
+    )
 
 
 def catalog_of(
@@ -69,7 +101,7 @@ def catalog_of(
         for product in sorted(products, key=lambda product: (product.created, product.id))
     ]
     made.sort(key=lambda pair: (_position(pair[1]), _daily_cost(pair[0])))
-    return CatalogSnapshot(provider="stripe", products=tuple(product for product, _ in made))
+    return CatalogSnapshot(provider=Provider.STRIPE, products=tuple(product for product, _ in made))
 
 
 def _product_of(product: stripe.Product, prices: Iterable[stripe.Price]) -> CatalogProduct:
@@ -164,7 +196,7 @@ async def ensure_configuration(
     except stripe.APIError as error:
         # Stripe stores failures too, and would repeat this one for a day, to everybody. What was looked
         # for above is not there, so the attempt made nothing.
-        failed = original_request(error.headers) if replayed(error.headers) else ""
+        failed = stored_failure(error)
         if not failed:
             raise
         made = await create(content, {"idempotency_key": f"{key}:{failed}"})
@@ -172,7 +204,7 @@ async def ensure_configuration(
 
 
 async def _find(client: stripe.StripeClient) -> "stripe.billing_portal.Configuration | None":
-    page = await client.v1.billing_portal.configurations.list_async({"limit": 100})
+    page = await client.v1.billing_portal.configurations.list_async({"limit": PAGE})
     ours = [
         configuration
         async for configuration in page.auto_paging_iter()
@@ -267,7 +299,7 @@ def _offer(
         "product": product.id,
         "prices": [price.id for price in prices],
         "adjustable_quantity": (
-            {"enabled": True, "minimum": 1, "maximum": _MAXIMUM_QUANTITY}
+            {"enabled": True, "minimum": 1, "maximum": MAX_QUANTITY}
             if product.unit_label
             else {"enabled": False}
         ),

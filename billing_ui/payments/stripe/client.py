@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -31,8 +32,13 @@ ANSWER_SECONDS = 10.0
 RETRIES = 2
 """How often the SDK repeats a call after a 409, a 5xx or a lost connection; never after a 429."""
 
+PAGE = 100
+"""How many objects a page of a list has, the most Stripe gives."""
+
 _KEEP_ALIVE_SECONDS = 60.0
 _KEY = re.compile(r"\b(?:sk|rk|pk|whsec|ek)_[\w*]+")
+
+T = TypeVar("T", bound=stripe.StripeObject)
 
 
 class Transport(stripe.HTTPClient):
@@ -224,9 +230,14 @@ def replayed(headers: Mapping[str, str] | None) -> bool:
     return _header(headers, "idempotent-replayed") == "true"
 
 
-def original_request(headers: Mapping[str, str] | None) -> str:
-    """Return the id of the request whose stored answer was repeated, empty when Stripe does not name it."""
-    return _header(headers, "original-request")
+def stored_failure(error: stripe.StripeError) -> str:
+    """Return the id of the earlier request whose failure Stripe repeats; empty when this failure is a new one."""
+    return _header(error.headers, "original-request") if replayed(error.headers) else ""
+
+
+async def all_pages(first: Awaitable[stripe.ListObject[T]]) -> list[T]:
+    """Return everything in a list, of which `first` is the first page."""
+    return [found async for found in (await first).auto_paging_iter()]
 
 
 def _header(headers: Mapping[str, str] | None, name: str) -> str:

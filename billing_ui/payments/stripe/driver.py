@@ -1,23 +1,23 @@
 """The Stripe driver: customers, portal and checkout sessions, snapshots, catalogue and events."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import stripe
 
 from billing_ui.clock import from_unix, utc_now
 from billing_ui.payments.stripe import mapping, webhooks
-from billing_ui.payments.stripe.catalog import catalog_of, ensure_configuration, options_path
+from billing_ui.payments.stripe.catalog import ensure_configuration, fetch_catalog
 from billing_ui.payments.stripe.client import (
-    is_missing,
+    PAGE,
     open_client,
-    original_request,
     replayed,
+    stored_failure,
     translated,
 )
+from billing_ui.payments.stripe.snapshot import fetch_snapshot
 from billing_ui.payments.types import (
     Capabilities,
     CatalogSnapshot,
@@ -25,7 +25,6 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     FlowType,
     InvalidRequest,
-    NoCustomer,
     Payer,
     PortalConfigurationRef,
     PortalFlow,
@@ -37,7 +36,13 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
     StartPortalSessionInput,
 )
-from billing_ui.settings import SANDBOX_SECRET_KEY, Provider, Settings
+from billing_ui.settings import (
+    DEFAULT_SANDBOX_PORT,
+    SANDBOX_HOST,
+    SANDBOX_SECRET_KEY,
+    Provider,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from stripe.params import CustomerCreateParams
@@ -47,17 +52,9 @@ if TYPE_CHECKING:
 
 API_BASE = "https://api.stripe.com"
 
-INVOICES = 24
-"""How many of the newest invoices a snapshot holds."""
-
-_PAGE = 100
-_DEFAULT_SANDBOX_PORT = 8420
-
 # Stripe remembers an idempotency key for at least 24 hours.
 _KEY_MEMORY = timedelta(hours=23)
 _CLOCK_MARGIN = timedelta(minutes=10)
-
-T = TypeVar("T", bound=stripe.StripeObject)
 
 
 class StripeDriver:
@@ -100,7 +97,7 @@ class StripeDriver:
         base = settings.stripe_api_base
         if settings.sandbox:
             key = SANDBOX_SECRET_KEY
-            base = base or f"http://127.0.0.1:{settings.sandbox_port or _DEFAULT_SANDBOX_PORT}"
+            base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
         if not key:
             raise ProviderRejected("Stripe has no API key. Set STRIPE_SECRET_KEY.")
         secrets = settings.stripe_webhook_secret.get_secret_value().split(",")
@@ -154,7 +151,7 @@ class StripeDriver:
             # Stripe stores failures too, and would repeat this one for a day. Whether the attempt made
             # a customer is open; listing, unlike search, knows at once. The next key derives from the
             # failure, so that parallel attempts still agree on one.
-            failed = original_request(error.headers) if replayed(error.headers) else ""
+            failed = stored_failure(error)
             if not failed:
                 raise
             return await self._listed_customer(payer) or await create(
@@ -164,7 +161,7 @@ class StripeDriver:
     async def _listed_customer(self, payer: Payer) -> stripe.Customer | None:
         since = (payer.claimed_at or utc_now() - _KEY_MEMORY) - _CLOCK_MARGIN
         page = await self._client.v1.customers.list_async(
-            {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
+            {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
         )
         wanted = _metadata(payer)
         async for customer in page.auto_paging_iter():
@@ -179,7 +176,7 @@ class StripeDriver:
         """Walk all customers, newest first."""
         with translated():
             page = await self._client.v1.customers.list_async(
-                {"limit": _PAGE, "expand": ["data.tax_ids"]}
+                {"limit": PAGE, "expand": ["data.tax_ids"]}
             )
             async for customer in page.auto_paging_iter():
                 yield mapping.customer_of(customer)
@@ -257,7 +254,7 @@ class StripeDriver:
         Of several opened at once each closes those before it, in one order for all: one stays open.
         """
         sessions = self._client.v1.checkout.sessions
-        opened = await sessions.list_async({"customer": customer, "status": "open", "limit": 100})
+        opened = await sessions.list_async({"customer": customer, "status": "open", "limit": PAGE})
         for other in opened.data:
             ours = other.client_reference_id == session.client_reference_id
             if ours and (other.created, other.id) < (session.created, session.id):
@@ -265,159 +262,17 @@ class StripeDriver:
                 with contextlib.suppress(stripe.InvalidRequestError):
                     await sessions.expire_async(other.id)
 
-    # ------------------------------------------------------------ snapshots
+    # ------------------------------------------------------------ snapshots, catalogue and events
 
     async def fetch_snapshot(self, customer_id: str) -> Snapshot:
-        """Fetch one customer's whole billing state in the time of one round trip.
-
-        A product's name lies five levels below a list of subscriptions, and Stripe expands four. So the
-        newest hundred prices are listed beside it with their products. Only older prices, amounts in
-        another currency than a price's own, and items after a subscription's tenth take a second one.
-        """
+        """Fetch one customer's whole billing state, in the time of one round trip."""
         with translated():
-            async with asyncio.TaskGroup() as group:
-                customer_call = group.create_task(self._customer(customer_id))
-                subscriptions_call = group.create_task(self._subscriptions(customer_id))
-                methods_call = group.create_task(self._payment_methods(customer_id))
-                invoices_call = group.create_task(self._invoices(customer_id))
-                prices_call = group.create_task(self._newest_prices())
-            customer = customer_call.result()
-            if mapping.is_deleted(customer):
-                return Snapshot(provider=self.provider, customer=mapping.customer_of(customer))
-            subscriptions = subscriptions_call.result()
-            items = await self._all_items(subscriptions)
-            prices = await self._with_missing(prices_call.result(), subscriptions, items)
-        default = mapping.default_payment_method(customer, subscriptions)
-        return Snapshot(
-            provider=self.provider,
-            customer=mapping.customer_of(customer),
-            subscriptions=tuple(
-                mapping.subscription_of(subscription, items[subscription.id], prices)
-                for subscription in subscriptions
-            ),
-            payment_methods=tuple(
-                mapping.payment_method_of(method, default) for method in methods_call.result()
-            ),
-            invoices=tuple(mapping.invoice_of(invoice) for invoice in invoices_call.result()),
-        )
-
-    async def _customer(self, customer_id: str) -> stripe.Customer:
-        try:
-            return await self._client.v1.customers.retrieve_async(
-                customer_id, {"expand": ["tax_ids"]}
-            )
-        except stripe.InvalidRequestError as error:
-            if is_missing(error):
-                raise NoCustomer(
-                    f"Stripe has no customer {customer_id} under the present API key."
-                ) from None
-            raise
-
-    async def _subscriptions(self, customer_id: str) -> list[stripe.Subscription]:
-        return await _unless_missing(
-            _all_pages(
-                self._client.v1.subscriptions.list_async(
-                    {"customer": customer_id, "status": "all", "limit": _PAGE}
-                )
-            )
-        )
-
-    async def _payment_methods(self, customer_id: str) -> list[stripe.PaymentMethod]:
-        return await _unless_missing(
-            _all_pages(
-                self._client.v1.payment_methods.list_async(
-                    {"customer": customer_id, "limit": _PAGE}
-                )
-            )
-        )
-
-    async def _invoices(self, customer_id: str) -> list[stripe.Invoice]:
-        return await _unless_missing(
-            _first_page(
-                self._client.v1.invoices.list_async({"customer": customer_id, "limit": INVOICES})
-            )
-        )
-
-    async def _newest_prices(self) -> dict[str, stripe.Price]:
-        page = await self._client.v1.prices.list_async({"limit": _PAGE, "expand": ["data.product"]})
-        return {price.id: price for price in page.data}
-
-    async def _all_items(
-        self, subscriptions: Sequence[stripe.Subscription]
-    ) -> dict[str, Sequence[stripe.SubscriptionItem]]:
-        async with asyncio.TaskGroup() as group:
-            longer = {
-                subscription.id: group.create_task(self._items(subscription.id))
-                for subscription in subscriptions
-                if subscription.items.has_more
-            }
-        return {
-            subscription.id: longer[subscription.id].result()
-            if subscription.id in longer
-            else subscription.items.data
-            for subscription in subscriptions
-        }
-
-    async def _items(self, subscription_id: str) -> list[stripe.SubscriptionItem]:
-        return await _all_pages(
-            self._client.v1.subscription_items.list_async(
-                {"subscription": subscription_id, "limit": _PAGE}
-            )
-        )
-
-    async def _with_missing(
-        self,
-        prices: dict[str, stripe.Price],
-        subscriptions: Sequence[stripe.Subscription],
-        items: Mapping[str, Sequence[stripe.SubscriptionItem]],
-    ) -> dict[str, stripe.Price]:
-        missing: dict[str, list[str]] = {}
-        for subscription in subscriptions:
-            for item in items[subscription.id]:
-                foreign = subscription.currency != item.price.currency
-                if foreign or item.price.id not in prices:
-                    paths = missing.setdefault(item.price.id, ["product"])
-                    if foreign and (path := options_path(subscription.currency)) not in paths:
-                        paths.append(path)
-        async with asyncio.TaskGroup() as group:
-            calls = [
-                group.create_task(
-                    self._client.v1.prices.retrieve_async(price_id, {"expand": paths})
-                )
-                for price_id, paths in missing.items()
-            ]
-        return {**prices, **{call.result().id: call.result() for call in calls}}
-
-    # ------------------------------------------------------------ catalogue and events
+            return await fetch_snapshot(self._client, customer_id)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with all its prices, archived ones included."""
         with translated():
-            async with asyncio.TaskGroup() as group:
-                products = group.create_task(
-                    _all_pages(self._client.v1.products.list_async({"limit": _PAGE}))
-                )
-                plain = group.create_task(
-                    _all_pages(self._client.v1.prices.list_async({"limit": _PAGE}))
-                )
-            async with asyncio.TaskGroup() as group:
-                full = [
-                    group.create_task(self._prices_in(currency))
-                    for currency in sorted({price.currency for price in plain.result()})
-                ]
-        prices = [price for call in full for price in call.result()]
-        return catalog_of(products.result(), prices)
-
-    async def _prices_in(self, currency: str) -> list[stripe.Price]:
-        return await _all_pages(
-            self._client.v1.prices.list_async(
-                {
-                    "currency": currency,
-                    "limit": _PAGE,
-                    "expand": [f"data.{options_path(currency)}"],
-                }
-            )
-        )
+            return await fetch_catalog(self._client)
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """Check a webhook's signature over its raw body and return its event."""
@@ -427,7 +282,7 @@ class StripeDriver:
         """Walk the events created at or after `since` (UTC), newest first; Stripe keeps 30 days of them."""
         with translated():
             page = await self._client.v1.events.list_async(
-                {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
+                {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
             )
             async for event in page.auto_paging_iter():
                 yield webhooks.event_of(event.to_dict(for_json=True))
@@ -447,7 +302,7 @@ def _flow_data(flow: PortalFlow, return_url: str) -> "SessionCreateParamsFlowDat
         "type": flow.type.value,
         "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
     }
-    if flow.type not in (FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE):
+    if not flow.type.about_subscription:
         return data
     if flow.subscription_id is None:
         raise InvalidRequest(f"flow: {flow.type} needs a subscription.")
@@ -456,21 +311,3 @@ def _flow_data(flow: PortalFlow, return_url: str) -> "SessionCreateParamsFlowDat
     else:
         data["subscription_update"] = {"subscription": flow.subscription_id}
     return data
-
-
-async def _first_page(page: Awaitable[stripe.ListObject[T]]) -> list[T]:
-    return (await page).data
-
-
-async def _all_pages(page: Awaitable[stripe.ListObject[T]]) -> list[T]:
-    return [found async for found in (await page).auto_paging_iter()]
-
-
-async def _unless_missing(found: Awaitable[list[T]]) -> list[T]:
-    """Return nothing of a customer that is gone: retrieving the customer itself tells deleted from unknown."""
-    try:
-        return await found
-    except stripe.InvalidRequestError as error:
-        if is_missing(error):
-            return []
-        raise
