@@ -290,4 +290,4 @@ async def test_the_page_takes_few_queries(shop: Services, driver: FakeDriver) ->
 
     event.listen(shop.database.engine.sync_engine, "before_cursor_execute", note)
     await load_billing(shop, account.identity)
-    assert len(statements) == 4
+    assert len(statements) == 5
