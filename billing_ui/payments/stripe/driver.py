@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Self
 
 import stripe
@@ -252,12 +253,13 @@ class StripeDriver:
         """Close the team's other open checkouts, so that two tabs cannot buy two subscriptions.
 
         Of several opened at once each closes those before it, in one order for all: one stays open.
+        That order is the list's own, newest first: their times tie within a second, and their ids are random.
         """
         sessions = self._client.v1.checkout.sessions
         opened = await sessions.list_async({"customer": customer, "status": "open", "limit": PAGE})
-        for other in opened.data:
-            ours = other.client_reference_id == session.client_reference_id
-            if ours and (other.created, other.id) < (session.created, session.id):
+        newer_to_older = dropwhile(lambda listed: listed.id != session.id, opened.data)
+        for other in islice(newer_to_older, 1, None):
+            if other.client_reference_id == session.client_reference_id:
                 # Refused when it was paid or expired a moment ago: then there is nothing to close.
                 with contextlib.suppress(stripe.InvalidRequestError):
                     await sessions.expire_async(other.id)
