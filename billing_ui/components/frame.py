@@ -79,7 +79,12 @@ def _top_bar(here: str) -> rx.Component:
             rx.cond(
                 ViewerState.signed_in,
                 _account_menu(),
-                page_link("Sign in", SIGN_IN, class_name="toplink"),
+                rx.cond(
+                    ViewerState.known,
+                    page_link("Sign in", SIGN_IN, class_name="toplink"),
+                    # As wide as either, so that the bar stays as it is.
+                    rx.el.span(class_name="whoever", aria_hidden="true"),
+                ),
             ),
             class_name="wrap",
         ),
@@ -127,6 +132,8 @@ def _account_menu() -> rx.Component:
                 align="end",
                 variant="soft",
             ),
+            # A modal menu takes the scrollbar away, and with it the page jumps sideways.
+            modal=False,
         ),
         posts_to("/auth/sign-out", id=_SIGN_OUT_FORM, hidden=True),
     )

@@ -56,20 +56,28 @@ def freshness() -> rx.Component:
 def refresh_failed() -> rx.Component:
     """Return what went wrong with the last fetch, and how old what the page shows is."""
     data = BillingState.freshness
+    problem = BillingState.refresh_problem
     return rx.cond(
-        BillingState.refresh_problem != "",
+        problem.title != "",
         banner(
-            BillingState.refresh_problem,
-            rx.cond(
-                data.ago != "",
-                rx.el.p(f"You see the data from {data.as_of}, {data.ago}. Nothing is lost."),
-                rx.fragment(),
+            problem.title,
+            rx.el.p(
+                rx.cond(
+                    data.ago != "",
+                    f"You see the data from {data.as_of}, {data.ago}. Nothing is lost. ",
+                    "",
+                ),
+                problem.detail,
             ),
             tone="gray",
             icon_name="offline",
             role="status",
-            action=busy_button(
-                "Try again", busy=BillingState.refreshing, on_click=BillingState.refresh
+            action=rx.cond(
+                BillingState.offers_refresh,
+                busy_button(
+                    "Try again", busy=BillingState.refreshing, on_click=BillingState.refresh_again
+                ),
+                rx.fragment(),
             ),
         ),
         rx.fragment(),

@@ -61,7 +61,8 @@ def _table() -> rx.Component:
 def _row(invoice: rx.Var[InvoiceView]) -> rx.Component:
     return rx.el.tr(
         rx.el.th(
-            invoice.date,
+            rx.el.span(invoice.date, class_name="hide-small"),
+            rx.el.span(invoice.short_date, class_name="only-small"),
             # On a phone the number stands under the date instead of in a column of its own.
             rx.el.span(invoice.number, class_name="only-small small muted", aria_hidden="true"),
             scope="row",

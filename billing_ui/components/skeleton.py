@@ -3,9 +3,11 @@
 import reflex as rx
 
 
-def bone(width: str, height: int) -> rx.Component:
+def bone(width: str, height: int, *, class_name: str = "") -> rx.Component:
     """Return one gray bar; `width` is a CSS length, `height` in pixels."""
-    return rx.el.span(class_name="bone", style={"width": width, "height": f"{height}px"})
+    return rx.el.span(
+        class_name=f"bone {class_name}".strip(), style={"width": width, "height": f"{height}px"}
+    )
 
 
 def bones(*children: rx.Component, card: bool = True) -> rx.Component:

@@ -46,7 +46,11 @@ def _head() -> rx.Component:
                 rx.el.p("Plan, payment and invoices"),
             ),
         ),
-        rx.cond(BillingState.loaded, freshness(), bone("140px", 14)),
+        rx.cond(
+            BillingState.loaded,
+            freshness(),
+            rx.el.div(bone("190px", 16), class_name="fresh still", aria_hidden="true"),
+        ),
         class_name="head",
     )
 
@@ -88,9 +92,10 @@ def _portal_failed() -> rx.Component:
 
 def _mismatch() -> rx.Component:
     return rx.cond(
-        BillingState.mismatch != "",
+        BillingState.mismatch.title != "",
         banner(
-            BillingState.mismatch,
+            BillingState.mismatch.title,
+            rx.el.p(BillingState.mismatch.detail),
             tone="amber",
             icon_name="warning",
             role="status",
@@ -129,16 +134,24 @@ def _skeleton() -> rx.Component:
         loading("billing"),
         bones(
             rx.el.div(
-                bone("84px", 14),
+                bone("84px", 20),
                 rx.el.span(class_name="grow"),
-                bone("146px", 32),
-                bone("104px", 32),
+                bone("146px", 32, class_name="hide-small"),
+                bone("104px", 32, class_name="hide-small"),
                 class_name="row",
             ),
             bone("130px", 24),
-            bone("260px", 38),
+            bone("260px", 36),
             bone("190px", 18),
-            bone("280px", 14),
+            bone("100%", 44, class_name="only-small"),
+            rx.el.div(
+                *(
+                    bones(bone("64px", 16), bone("140px", 22), bone("80%", 16), card=False)
+                    for _ in range(2)
+                ),
+                class_name="stats",
+            ),
+            rx.el.div(bone("320px", 16), class_name="foot"),
         ),
         rx.el.div(
             bones(bone("110px", 22), bone("80%", 14), bone("60%", 14)),

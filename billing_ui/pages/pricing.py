@@ -24,7 +24,7 @@ def pricing() -> rx.Component:
                     rx.el.p(PricingState.introduction),
                     rx.el.p("What each plan costs and holds"),
                 ),
-                rx.cond(PricingState.loaded, switches(), rx.fragment()),
+                rx.cond(PricingState.loaded, switches(), _switches_to_come()),
                 class_name="plans-head",
             ),
             rx.cond(
@@ -115,13 +115,22 @@ def _broken() -> rx.Component:
     )
 
 
+def _switches_to_come() -> rx.Component:
+    return rx.cond(
+        PricingState.broken,
+        rx.fragment(),
+        rx.el.div(bone("160px", 36), bone("180px", 36), class_name="controls", aria_hidden="true"),
+    )
+
+
 def _skeleton() -> rx.Component:
     card = (
         bone("40%", 26),
         bone("80%", 20),
         bone("60%", 40),
+        bone("50%", 20),
         bone("100%", 32),
-        *(bone("70%", 16) for _ in range(4)),
+        *(bone("70%", 16) for _ in range(5)),
     )
     return rx.fragment(
         loading("plans"),

@@ -33,10 +33,16 @@ class Detail:
 
 @dataclass(frozen=True)
 class InvoiceView:
-    """One row of the invoice table; `number_id` is the element that holds its number."""
+    """One row of the invoice table.
+
+    Attributes:
+        number_id: the element that holds its number.
+        short_date: the date for narrow screens.
+    """
 
     number_id: str = ""
     date: str = ""
+    short_date: str = ""
     number: str = ""
     amount: str = ""
     badge: Badge = field(default_factory=Badge)
@@ -108,6 +114,7 @@ def _invoice_view(row: InvoiceRow, place: int, reader: Reader, now: datetime) ->
     return InvoiceView(
         number_id=f"invoice-{place}",
         date=reader.date(row.created_at),
+        short_date=reader.short_date(row.created_at),
         number=row.number or "–",
         amount=reader.money(row.total, row.currency),
         badge=invoice_badge(row.status, row.due_at, now),

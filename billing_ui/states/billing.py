@@ -29,7 +29,13 @@ from billing_ui.states.account_view import (
     payment_view,
 )
 from billing_ui.states.addresses import BILLING, to_sign_in
-from billing_ui.states.failures import KNOWN_FAILURES, OUR_FAULT, in_words
+from billing_ui.states.failures import (
+    KNOWN_FAILURES,
+    OUR_FAULT,
+    Problem,
+    in_words,
+    problem_of,
+)
 from billing_ui.states.leaving import Departure, arrive, leave_for_provider
 from billing_ui.states.plan_view import PlanView, plan_view
 from billing_ui.states.result_view import ResultLine, result_line
@@ -37,7 +43,7 @@ from billing_ui.states.session import hand_over, identity_of, reader_of
 from billing_ui.states.viewer import greet
 
 HEADING: Final = "billing-heading"
-"""The page's heading, which takes the focus of a banner that is dismissed."""
+"""The page's heading, which takes the focus of a banner that goes away."""
 
 _FLOWS: Final[dict[str, FlowType | None]] = {
     "manage": None,
@@ -63,7 +69,7 @@ class BillingState(rx.State):
     team_name: str = ""
     provider: str = ""
     contact: str = ""
-    mismatch: str = ""
+    mismatch: Problem = Problem()
     may_manage: bool = False
 
     plans: list[PlanView] = []  # noqa: RUF012 - Reflex gives every tab its own
@@ -88,7 +94,7 @@ class BillingState(rx.State):
     result_changed: bool = False
 
     refreshing: bool = False
-    refresh_problem: str = ""
+    refresh_problem: Problem = Problem()
 
     opening: str = ""
     departure: Departure = Departure()
@@ -114,7 +120,6 @@ class BillingState(rx.State):
             return to_sign_in(BILLING)
         arrive(self)
         self.refreshing = False
-        self.refresh_problem = ""
         try:
             out_of_date = await _show(self, identity)
         except Exception:
@@ -132,6 +137,12 @@ class BillingState(rx.State):
     async def refresh(self) -> EventSpec | None:
         """Fetch the newest from the provider, while the page keeps showing what it has."""
         return await _fetch(self, refresh_billing)
+
+    @rx.event(background=True)
+    async def refresh_again(self) -> EventSpec | None:
+        """Fetch again after a failure; the banner that offered it goes, and the heading takes its focus."""
+        elsewhere = await _fetch(self, refresh_billing)
+        return elsewhere or (None if self.refresh_problem.title else rx.set_focus(HEADING))
 
     @rx.event(background=True)
     async def manage_billing(self) -> EventSpec | None:
@@ -216,7 +227,7 @@ async def _fetch(
     finally:
         async with state:
             state.refreshing = False
-            state.refresh_problem = problem
+            state.refresh_problem = _not_fetched(problem)
     async with state:
         # Whoever asked may have been signed out while the provider answered.
         identity = await identity_of(state)
@@ -224,7 +235,14 @@ async def _fetch(
         if identity is None:
             return to_sign_in(BILLING)
         await _show(state, identity)
+        if problem:
+            state.refresh_problem = _not_fetched(problem)
     return None
+
+
+def _not_fetched(problem: str) -> Problem:
+    # Whoever only looks did not mean to change anything.
+    return problem_of(problem.replace("Nothing was changed. ", ""))
 
 
 async def _turn_to(state: BillingState, cursor: str | None) -> EventSpec | None:
@@ -263,7 +281,8 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.team_name = summary.team_name
     state.provider = summary.provider_name
     state.contact = summary.contact_email or ""
-    state.mismatch = summary.mismatch or ""
+    state.mismatch = problem_of(summary.mismatch or "")
+    state.refresh_problem = _not_fetched(summary.sync_error or "")
     state.may_manage = summary.can_manage
     state.plans = [plan_view(plan, summary.members, reader) for plan in summary.plans]
     state.payment = payment_view(summary.payment_method, now)

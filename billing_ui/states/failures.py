@@ -1,5 +1,6 @@
 """What a failure is called on a page: the one place where the screens put errors into words."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from billing_ui.accounts.errors import AccountError, NoTeam
@@ -10,6 +11,20 @@ KNOWN_FAILURES: Final = (PaymentError, AccountError)
 """The failures a person can act on; any other is a fault of ours and goes to the log."""
 
 OUR_FAULT: Final = "Something went wrong here. Nothing was changed. Try again in a moment."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, as a banner says it: its first sentence, and what follows."""
+
+    title: str = ""
+    detail: str = ""
+
+
+def problem_of(text: str) -> Problem:
+    """Return a text of one or more sentences as a banner says it; no problem when it is empty."""
+    title, stop, detail = text.partition(". ")
+    return Problem(title + stop.rstrip(), detail)
 
 
 def in_words(error: PaymentError | AccountError) -> str:

@@ -7,10 +7,11 @@ from billing_ui.states.session import hand_over, identity_of
 
 
 class ViewerState(rx.State):
-    """Name and team of whoever is signed in on this tab; blank when nobody is."""
+    """Name and team of whoever is signed in on this tab; blank when nobody is, or nobody has looked yet."""
 
     _owner: str = ""
 
+    known: bool = False
     signed_in: bool = False
     email: str = ""
     initial: str = ""
@@ -23,6 +24,7 @@ async def greet(state: rx.State) -> Identity | None:
     identity = await identity_of(state)
     viewer = await state.get_state(ViewerState)
     hand_over(viewer, identity)
+    viewer.known = True
     if identity is not None:
         viewer.signed_in = True
         viewer.email = identity.email
@@ -33,5 +35,6 @@ async def greet(state: rx.State) -> Identity | None:
 
 
 def initials(name: str) -> str:
-    """Return the first letters of the first two words of a name."""
-    return "".join(word[0] for word in name.split()[:2]).upper()
+    """Return the first letters of the first two words of a name, which an ampersand is not."""
+    words = [word for word in name.split() if word[0].isalnum()] or name.split()
+    return "".join(word[0] for word in words[:2]).upper()

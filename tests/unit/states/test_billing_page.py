@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import reflex as rx
 
 from billing_ui.accounts.sessions import sign_in_as, sign_out
 from billing_ui.accounts.users import create_user
@@ -12,7 +13,8 @@ from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
 from billing_ui.models import Customer, PortalVisit
 from billing_ui.payments.types import ProviderUnavailable, SubscriptionState
-from billing_ui.states.billing import BillingState
+from billing_ui.states.billing import HEADING, BillingState
+from billing_ui.states.failures import Problem
 from tests.unit.billing.factories import (
     NOW,
     PRO,
@@ -248,7 +250,10 @@ async def test_a_customer_of_another_provider_is_explained(
     await tab.send(BillingState.load)
 
     state = await tab.state(BillingState)
-    assert state.mismatch.startswith("Your billing is still with Polar; this site now uses Stripe.")
+    assert state.mismatch == Problem(
+        "Your billing is still with Polar; this site now uses Stripe.",
+        "Contact support to move it.",
+    )
     assert not state.offers_portal
     assert not state.offers_plans
 
@@ -362,15 +367,35 @@ async def test_a_refresh_that_fails_keeps_what_is_shown_and_says_its_age(
 ) -> None:
     tab = Tab(owner)
     await tab.send(BillingState.load)
-    driver.fail("fetch_snapshot", ProviderUnavailable("Stripe can't be reached right now."))
+    driver.fail(
+        "fetch_snapshot",
+        ProviderUnavailable("Stripe can't be reached right now. Nothing was changed. Try later."),
+    )
 
     await tab.send(BillingState.refresh)
 
     state = await tab.state(BillingState)
-    assert state.refresh_problem == "Stripe can't be reached right now."
+    assert state.refresh_problem == Problem("Stripe can't be reached right now.", "Try later.")
     assert state.plans[0].price == "$480.00"
     assert state.freshness.age == "1 min"
     assert not state.refreshing
+
+
+async def test_data_that_could_not_be_fetched_says_so_when_the_page_opens(
+    services: Services, account: Account, owner: str, driver: FakeDriver
+) -> None:
+    driver.fail("fetch_snapshot", ProviderUnavailable("Stripe didn't answer in time."))
+    with pytest.raises(ProviderUnavailable):
+        await sync_customer(services, account.customer)
+    tab = Tab(owner)
+
+    await tab.send(BillingState.load)
+
+    state = await tab.state(BillingState)
+    assert state.refresh_problem == Problem("Stripe didn't answer in time.")
+    answer = await tab.send(BillingState.refresh_again)
+    assert state.refresh_problem == Problem()
+    assert str(answer.args) == str(rx.set_focus(HEADING).args)
 
 
 async def test_whoever_is_signed_out_while_the_provider_answers_sees_nothing_of_it(
