@@ -209,7 +209,15 @@ def _unit_label(price: stripe.Price) -> str | None:
 
 
 def unit_amount(price: stripe.Price, currency: str) -> int | None:
-    """Return what one unit costs in `currency`, in minor units; None when tiered, metered or not for sale in it."""
+    """Return what one unit costs in `currency`, in minor units.
+
+    None when nothing is paid by the unit (tiers, packages, metered use), or it is not for sale in that currency.
+    """
+    if (
+        _optional(price, "transform_quantity")
+        or _optional(price.recurring, "usage_type") == "metered"
+    ):
+        return None
     if currency == price.currency:
         return price.unit_amount
     options = price.currency_options if "currency_options" in price else None

@@ -148,6 +148,19 @@ def test_a_subscription_without_items_has_no_renewal() -> None:
     assert (found.items, found.current_period_end) == ((), None)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"recurring": {"interval": "month", "interval_count": 1, "usage_type": "metered"}},
+        {"transform_quantity": {"divide_by": 10, "round": "up"}},
+        {"unit_amount": None},
+    ],
+)
+def test_what_is_not_paid_by_the_unit_has_no_unit_amount(fields: dict[str, Any]) -> None:
+    items = {"object": "list", "data": [item(price=price(**fields))], "has_more": False}
+    assert [found.unit_amount for found in mapped(items=items).items] == [None]
+
+
 def test_a_metered_item_has_no_quantity_and_a_tiered_price_no_amount() -> None:
     metered = {name: value for name, value in item().items() if name != "quantity"}
     metered["price"] = price(unit_amount=None)
