@@ -167,8 +167,8 @@ class SubscriptionState(StrEnum):
 
     @property
     def live(self) -> bool:
-        """Whether a subscription in this state still exists and may charge again."""
-        return self not in (SubscriptionState.ENDED, SubscriptionState.UNKNOWN)
+        """Whether a subscription in this state still exists and may charge again, for all we know."""
+        return self is not SubscriptionState.ENDED
 
 
 class Address(Frozen):

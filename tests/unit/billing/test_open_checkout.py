@@ -87,7 +87,7 @@ async def test_two_clicks_in_two_browsers_make_one_customer(
     assert {request.payer.customer_id for request in driver.checkouts} == set(driver.snapshots)
 
 
-@pytest.mark.parametrize("state", [state for state in SubscriptionState if state.live])
+@pytest.mark.parametrize("state", sorted(set(SubscriptionState) - {SubscriptionState.ENDED}))
 async def test_a_second_subscription_is_refused_whatever_state_the_first_is_in(
     shop: Services, driver: FakeDriver, state: SubscriptionState
 ) -> None:
