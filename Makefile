@@ -53,7 +53,7 @@ lock: ## Pin every dependency anew, without download addresses
 		--extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was built and installed; data stays
-	rm -rf $(VENV) .web .states
+	rm -rf $(VENV) .web .states .build
 
 $(BIN)/python:
 	@.ci/create-venv $(VENV)
