@@ -17,7 +17,6 @@ from sqlmodel import select
 from billing_ui import migrations
 from billing_ui.accounts import teams, users
 from billing_ui.accounts.errors import AccountError
-from billing_ui.billing.changes import describe
 from billing_ui.billing.customers import current_customer, link_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
@@ -163,7 +162,7 @@ async def _sync(services: Services, customer_id: UUID) -> None:
     )
     typer.echo(f"Fetched {snapshot.customer.id}: {', '.join(counts)}.")
     for change in result.changes:
-        typer.echo(f"- {describe(change, reader)}")
+        typer.echo(f"- {change.sentence(reader)}")
 
 
 async def _customer_of_team(services: Services, name_or_id: str) -> Customer:

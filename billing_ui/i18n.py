@@ -48,8 +48,8 @@ class Reader:
         return text.replace("-", "−")
 
     def currency_name(self, currency: str) -> str:
-        """Return the currency's name in the plural, such as "US dollars"."""
-        return get_currency_name(currency.upper(), count=2, locale=self.locale)
+        """Return the currency's name in the plural, such as "US dollars"; English, as part of a sentence."""
+        return get_currency_name(currency.upper(), count=2, locale=_ENGLISH)
 
     def number(self, value: int) -> str:
         """Return a whole number with the locale's grouping."""
@@ -62,10 +62,6 @@ class Reader:
     def short_date(self, moment: datetime) -> str:
         """Return the date in medium form, such as "Jan 3, 2027", for dense tables."""
         return format_date(moment.astimezone(self.zone), format="medium", locale=self.locale)
-
-    def month(self, moment: datetime) -> str:
-        """Return the month and year, such as "January 2027"."""
-        return format_datetime(moment, "MMMM y", tzinfo=self.zone, locale=self.locale)
 
     def time(self, moment: datetime) -> str:
         """Return the time of day, such as "2:32 PM"."""
@@ -86,10 +82,6 @@ class Reader:
     def ago(self, span: timedelta) -> str:
         """Return how long ago something was, such as "2 hours ago"; English, as part of a sentence."""
         return format_timedelta(-span, threshold=1, add_direction=True, locale=_ENGLISH)
-
-    def duration(self, span: timedelta) -> str:
-        """Return a span in its largest fitting unit, such as "2 hours" or "9 days"."""
-        return format_timedelta(span, threshold=1, locale=self.locale)
 
     def plural(self, count: int, one: str, other: str) -> str:
         """Return "1 seat" or "24 seats": the number and the form that fits it.

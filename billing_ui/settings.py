@@ -84,13 +84,11 @@ class Settings(BaseSettings):
 
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     base_url: str = ""
-    api_url: str = ""
     secret_key: SecretStr = SecretStr("")
     # It may hold a password.
     database_url: Annotated[str, Field(repr=False)] = "sqlite:///.data/billing-ui.db"
     redis_url: SecretStr = SecretStr("")
     allowed_return_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0
     time_zone: str = "UTC"
 
     payment_provider: Provider = Provider.STRIPE
@@ -114,7 +112,7 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(url) for url in value)
 
-    @field_validator("base_url", "api_url", "stripe_api_base")
+    @field_validator("base_url", "stripe_api_base")
     @classmethod
     def _absolute(cls, value: str) -> str:
         if value:
@@ -147,7 +145,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_addresses(cls, data: dict[str, object]) -> dict[str, object]:
+    def _default_base_url(cls, data: dict[str, object]) -> dict[str, object]:
         if not data.get("base_url"):
             data["base_url"] = f"http://localhost:{data.get('port') or 3000}"
         return data
@@ -264,10 +262,10 @@ def load_settings() -> Settings:
     try:
         return get_settings()
     except ValidationError as error:
-        raise SystemExit(describe_errors(error)) from None
+        raise SystemExit(_in_lines(error)) from None
 
 
-def describe_errors(error: ValidationError) -> str:
+def _in_lines(error: ValidationError) -> str:
     """Return one line a wrong setting, naming the variable and never its value."""
     lines = []
     for detail in error.errors(include_input=False, include_url=False):

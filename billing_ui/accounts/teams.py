@@ -13,15 +13,6 @@ from billing_ui.models import Membership, Role, Team, User
 
 
 @dataclass(frozen=True)
-class TeamOfUser:
-    """A team somebody is in, and as what."""
-
-    team_id: UUID
-    name: str
-    role: Role
-
-
-@dataclass(frozen=True)
 class Enrolment:
     """A new user in a team, and whether the team is new as well."""
 
@@ -89,19 +80,6 @@ async def find_team(database: Database, name_or_id: str) -> Team:
     if team is None:
         raise UnknownTeam
     return team
-
-
-async def teams_of(database: Database, user_id: UUID) -> tuple[TeamOfUser, ...]:
-    """Return the teams somebody is in, the one joined first coming first."""
-    query = (
-        select(Team.id, Team.name, Membership.role)
-        .join(Membership, col(Membership.team_id) == Team.id)
-        .where(Membership.user_id == user_id)
-        .order_by(col(Membership.created_at), col(Team.id))
-    )
-    async with database.read() as session:
-        rows = (await session.exec(query)).all()
-    return tuple(TeamOfUser(team_id, name, Role(role)) for team_id, name, role in rows)
 
 
 async def owner_contact(database: Database, team_id: UUID) -> str | None:

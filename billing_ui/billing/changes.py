@@ -378,13 +378,8 @@ class VisitText:
     changes: tuple[Told, ...] = ()
 
 
-def describe(change: Change, reader: Reader) -> str:
-    """Return a change as one sentence, such as "Plan changed from Pro to Team."."""
-    return change.sentence(reader)
-
-
 def tell(change: Change, reader: Reader) -> Told:
-    """Return a change as `describe` does, and with it what comes next: "Renews on January 3, 2027."."""
+    """Return a change in words, and with it what comes next: "Renews on January 3, 2027."."""
     upcoming: NextDate | None = getattr(change, "next", None)
     sentence = change.sentence(reader)
     if upcoming is None or isinstance(change, RenewalMoved):

@@ -1,4 +1,4 @@
-"""Schema migrations: bringing a database to the newest revision, and telling whether it is there."""
+"""Schema migrations, and bringing a database to the newest of them."""
 
 from pathlib import Path
 from typing import Final
@@ -52,12 +52,6 @@ async def upgrade(database_url: str) -> bool:
             return await connection.run_sync(_upgrade)
     finally:
         await database.close()
-
-
-async def is_current(database: Database) -> bool:
-    """Return whether the database is at the newest revision."""
-    async with database.engine.connect() as connection:
-        return await connection.run_sync(_revision) == _newest()
 
 
 def _upgrade(connection: Connection) -> bool:
