@@ -1,11 +1,9 @@
 """Our copy of what the provider sells, and the portal configuration made of it."""
 
 import asyncio
-from collections import defaultdict
-from typing import Final
 
 from sqlalchemy import delete
-from sqlmodel import col, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.fetches import (
@@ -15,8 +13,8 @@ from billing_ui.billing.fetches import (
     abandon_fetch,
     accept_fetch,
     begin_fetch,
-    has_reached,
     mark_out_of_date,
+    reach,
 )
 from billing_ui.billing.services import Services
 from billing_ui.billing.upsert import insert_if_absent, upsert
@@ -24,15 +22,10 @@ from billing_ui.clock import utc_now
 from billing_ui.models import Catalog, PortalConfiguration, Price, Product
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import (
-    CatalogPrice,
-    CatalogProduct,
     CatalogSnapshot,
     PortalConfigurationRef,
     ProviderUnavailable,
 )
-
-_POLL_SECONDS: Final = 0.05
-_WAIT_SECONDS: Final = 40.0
 
 
 async def refresh_catalog(services: Services) -> None:
@@ -79,52 +72,28 @@ async def portal_configuration_id(services: Services, *, unusable: str | None = 
     return made.id if made else None
 
 
-async def load_catalog(services: Services) -> CatalogSnapshot | None:
-    """Return our copy of the active provider's catalogue, or None before it was first fetched."""
-    provider = services.drivers.active.provider.value
-    async with services.database.read() as session:
-        catalog = await session.get(Catalog, provider)
-        if catalog is None or catalog.fetched_at is None:
-            return None
-        products = (
-            await session.exec(
-                select(Product).where(Product.provider == provider).order_by(col(Product.position))
-            )
-        ).all()
-        prices: dict[str, list[CatalogPrice]] = defaultdict(list)
-        query = select(Price).where(Price.provider == provider).order_by(col(Price.position))
-        for price in (await session.exec(query)).all():
-            prices[price.product_id].append(_catalog_price(price))
-    return CatalogSnapshot(
-        provider=provider,
-        products=tuple(_catalog_product(product, prices[product.id]) for product in products),
-    )
-
-
 async def _refresh(services: Services, *, make_configuration: bool) -> None:
     driver, database = services.drivers.active, services.database
     provider = driver.provider.value
     async with database.write() as session:
         await insert_if_absent(session, Catalog(provider=provider))
         goal = await mark_out_of_date(session, Catalog, provider)
-    give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS
-    while True:
+
+    async def refresh_once() -> CatalogSnapshot | None:
         fetch = await begin_fetch(database, Catalog, provider, goal)
-        if fetch is not None and await _fetch_and_apply(
+        if fetch is None:
+            return None
+        return await _fetch_and_apply(
             services, driver, fetch, make_configuration=make_configuration
-        ):
-            return
-        if await has_reached(database, Catalog, provider, goal):
-            return
-        if asyncio.get_running_loop().time() > give_up_at:
-            raise ProviderUnavailable
-        await asyncio.sleep(_POLL_SECONDS)
+        )
+
+    await reach(database, Catalog, provider, goal, refresh_once)
 
 
 async def _fetch_and_apply(
     services: Services, driver: Driver, fetch: Fetch, *, make_configuration: bool
-) -> bool:
-    """Return whether the fetch counted; a later one may have come first."""
+) -> CatalogSnapshot | None:
+    """Return what was fetched, or None when a later fetch came first."""
     provider = driver.provider.value
     try:
         async with services.database.read() as session:
@@ -143,14 +112,14 @@ async def _fetch_and_apply(
             if configuration is not None:
                 await _write_configuration(session, provider, configuration)
     except OutdatedFetch:
-        return False
+        return None
     except BaseException as error:
         # Also when the task is cancelled: nobody should wait for a lease that no one uses.
         await abandon_fetch(services.database, Catalog, provider, fetch, {})
         if isinstance(error, TimeoutError):
             raise ProviderUnavailable(f"{driver.display_name} didn't answer in time.") from None
         raise
-    return True
+    return catalog
 
 
 async def _write(session: AsyncSession, catalog: CatalogSnapshot) -> None:
@@ -183,13 +152,3 @@ async def _write_configuration(
 ) -> None:
     row = {"provider": provider, "updated_at": utc_now(), **configuration.model_dump()}
     await upsert(session, PortalConfiguration, [row])
-
-
-def _catalog_price(price: Price) -> CatalogPrice:
-    return CatalogPrice.model_validate(price.model_dump(exclude={"provider", "position"}))
-
-
-def _catalog_product(product: Product, prices: list[CatalogPrice]) -> CatalogProduct:
-    return CatalogProduct.model_validate(
-        {**product.model_dump(exclude={"provider", "position"}), "prices": prices}
-    )

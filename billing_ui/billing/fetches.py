@@ -9,11 +9,12 @@ The lease keeps a second fetch of the same row from running at the same time, in
 work: should it expire while its holder still lives, the counters keep the result right.
 """
 
+import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy import case, or_, update
@@ -23,11 +24,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.models import Catalog, Customer
+from billing_ui.payments.types import ProviderUnavailable
 
 FETCH_TIMEOUT_SECONDS: Final = 25.0
 LEASE: Final = timedelta(seconds=30)
 """Longer than a fetch may take: an expired lease belongs to a process that died."""
+_WAIT_SECONDS: Final = 40.0
+"""Longer than a lease: whoever waits for a fetch whose process died takes it over."""
+_POLL_SECONDS: Final = 0.05
 
+T = TypeVar("T")
 Mirror: TypeAlias = type[Customer] | type[Catalog]
 Key: TypeAlias = UUID | str
 
@@ -93,8 +99,35 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
     return Fetch(row.fetch_no, row.wanted, owner) if row else None
 
 
-async def has_reached(database: Database, mirror: Mirror, key: Key, goal: int) -> bool:
-    """Return whether a fetch that saw `goal` has been applied to a row."""
+async def reach(
+    database: Database,
+    mirror: Mirror,
+    key: Key,
+    goal: int,
+    fetch_once: Callable[[], Awaitable[T | None]],
+) -> T | None:
+    """Bring a row to `goal`: by a fetch of our own, or by waiting for one that is running, in whatever process.
+
+    Args:
+        fetch_once: fetches and applies the row; None when another fetch is running or came first.
+
+    Returns:
+        What `fetch_once` returned, or None when somebody else's fetch reached the goal.
+
+    Raises:
+        ProviderUnavailable: nobody reached it for longer than a lease lasts.
+    """
+    give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS
+    while True:
+        result = await fetch_once()
+        if result is not None or await _has_reached(database, mirror, key, goal):
+            return result
+        if asyncio.get_running_loop().time() > give_up_at:
+            raise ProviderUnavailable
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _has_reached(database: Database, mirror: Mirror, key: Key, goal: int) -> bool:
     async with database.read() as session:
         applied = (await session.exec(select(mirror.applied).where(_key(mirror) == key))).one()
     return applied >= goal

@@ -20,7 +20,7 @@ from billing_ui.billing.fetches import (
     abandon_fetch,
     accept_fetch,
     begin_fetch,
-    has_reached,
+    reach,
 )
 from billing_ui.billing.services import Services
 from billing_ui.billing.upsert import upsert
@@ -43,9 +43,6 @@ from billing_ui.payments.types import (
 )
 from billing_ui.settings import Provider
 
-_POLL_SECONDS: Final = 0.05
-_WAIT_SECONDS: Final = 40.0
-"""Longer than a lease: whoever waits for a sync whose process died takes it over."""
 _MAX_ERROR_LENGTH: Final = 500
 
 
@@ -79,16 +76,14 @@ async def sync_customer(
         PaymentError: the provider refused. What we have is kept.
     """
     goal = await mark_customer_out_of_date(services, customer_id) if after is None else after
-    give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS
-    while True:
-        result = await sync_once(services, customer_id, goal)
-        if result is not None:
-            return result
-        if await has_reached(services.database, Customer, customer_id, goal):
-            return SyncResult(await _stored_snapshot(services, customer_id), ())
-        if asyncio.get_running_loop().time() > give_up_at:
-            raise ProviderUnavailable
-        await asyncio.sleep(_POLL_SECONDS)
+    result = await reach(
+        services.database,
+        Customer,
+        customer_id,
+        goal,
+        lambda: sync_once(services, customer_id, goal),
+    )
+    return result or SyncResult(await _stored_snapshot(services, customer_id), ())
 
 
 async def sync_once(services: Services, customer_id: UUID, goal: int) -> SyncResult | None:
