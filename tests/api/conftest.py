@@ -1,16 +1,30 @@
 """The API over real databases and a real provider."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
+from billing_ui.accounts import passwords
 from billing_ui.api.app import create_api
 from billing_ui.api.health import Readiness
 from billing_ui.billing.services import Services
 from billing_ui.settings import Settings
 from tests.api.world import BASE_URL, Provider, Shop, World, client_of
+
+
+@pytest.fixture(scope="package", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Passwords hashed at argon2's least cost: what hashing costs is tested with the accounts."""
+    cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", cheap)
+        passwords._nobodys_hash.cache_clear()
+        yield
+    passwords._nobodys_hash.cache_clear()
 
 
 @pytest.fixture(scope="session")
