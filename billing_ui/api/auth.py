@@ -13,11 +13,9 @@ from billing_ui.api.caller import cookie_token, require_own_origin, services_of
 from billing_ui.api.errors import BadRequest, Code, EnvelopeRoute, NoSuchPath
 from billing_ui.api.openapi import answers, takes
 from billing_ui.api.schemas import SignIn, Success, Token, success
-from billing_ui.billing.return_urls import allowed_return_url
+from billing_ui.billing.return_urls import BILLING_PAGE, SIGN_IN_PAGE, allowed_return_url
 from billing_ui.payments.types import InvalidReturnUrl
 from billing_ui.settings import Settings
-
-HOME = "/settings/billing"
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["Signing in"])
 forms = APIRouter(route_class=EnvelopeRoute, include_in_schema=False)
@@ -50,7 +48,7 @@ async def sign_in_by_form(request: Request) -> RedirectResponse:
         token = await sign_in(services.database, form.get("email", ""), form.get("password", ""))
     except InvalidCredentials:
         onward = f"&next={quote(destination, safe='')}" if destination else ""
-        return _see(services.settings, f"/sign-in?error=credentials{onward}")
+        return _see(services.settings, f"{SIGN_IN_PAGE}?error=credentials{onward}")
     return await _signed_in(request, token, destination)
 
 
@@ -75,7 +73,7 @@ async def sign_out_by_form(request: Request) -> RedirectResponse:
     require_own_origin(request)
     services = services_of(request)
     await sign_out(services.database, cookie_token(request))
-    response = _see(services.settings, "/sign-in")
+    response = _see(services.settings, SIGN_IN_PAGE)
     response.headers["Set-Cookie"] = session_cookie(services.settings, None)
     return response
 
@@ -84,7 +82,7 @@ async def _signed_in(request: Request, token: str, destination: str | None) -> R
     # The browser gets a fresh token at each sign-in, and the one it had stops working.
     services = services_of(request)
     await sign_out(services.database, cookie_token(request))
-    response = _see(services.settings, destination or HOME)
+    response = _see(services.settings, destination or BILLING_PAGE)
     response.headers["Set-Cookie"] = session_cookie(services.settings, token)
     return response
 

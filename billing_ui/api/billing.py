@@ -25,6 +25,7 @@ from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.handoff import open_departure
 from billing_ui.billing.invoices import load_invoices
 from billing_ui.billing.portal import open_portal
+from billing_ui.billing.return_urls import BILLING_PAGE
 from billing_ui.billing.summary import PlanSummary, load_billing
 from billing_ui.payments.types import InvalidRequest, PortalFlow
 
@@ -63,7 +64,7 @@ async def depart(request: Request, ticket: str) -> RedirectResponse:
     try:
         url = open_departure(services, await by_cookie(request), ticket)
     except (Unauthenticated, InvalidRequest):
-        url = f"{services.settings.base_url}/settings/billing"
+        url = f"{services.settings.base_url}{BILLING_PAGE}"
     return RedirectResponse(url, 303, {"Referrer-Policy": "no-referrer"})
 
 

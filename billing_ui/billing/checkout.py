@@ -17,7 +17,7 @@ from billing_ui.billing.customers import (
     payer_of,
     usable_customer,
 )
-from billing_ui.billing.return_urls import absolute_url, allowed_return_url
+from billing_ui.billing.return_urls import PRICING_PAGE, absolute_url, allowed_return_url
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.billing.visits import record_visit, visit_return_url
@@ -32,7 +32,6 @@ from billing_ui.payments.types import (
 )
 
 _MAX_GENERATIONS: Final = 3
-_PRICING_PAGE: Final = "/pricing"
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ async def open_checkout(
     currency = currency.lower() if currency else None
     _check(product, price, quantity, currency)
     visit_id = uuid4()
-    back = absolute_url(services.settings, return_to or _PRICING_PAGE)
+    back = absolute_url(services.settings, return_to or PRICING_PAGE)
     for _ in range(_MAX_GENERATIONS):
         customer = await ensure_customer(services, identity, team_id)
         request = StartCheckoutInput(

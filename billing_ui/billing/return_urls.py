@@ -7,6 +7,11 @@ from urllib.parse import unquote, urlsplit
 from billing_ui.payments.types import InvalidReturnUrl
 from billing_ui.settings import Settings, origin_of
 
+SIGN_IN_PAGE: Final = "/sign-in"
+PRICING_PAGE: Final = "/pricing"
+BILLING_PAGE: Final = "/settings/billing"
+RETURN_PAGE: Final = "/settings/billing/return"
+
 MAX_LENGTH: Final = 2048
 _MAX_DECODINGS: Final = 5
 # Control and format characters, line and paragraph separators, unassigned and private ones.

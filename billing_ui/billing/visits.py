@@ -16,6 +16,7 @@ from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.changes import Change, NextDate, load_changes
 from billing_ui.billing.comparison import next_date
 from billing_ui.billing.fetches import mark_out_of_date
+from billing_ui.billing.return_urls import BILLING_PAGE, RETURN_PAGE, SIGN_IN_PAGE
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
@@ -23,8 +24,6 @@ from billing_ui.models import Customer, CustomerSnapshot, PortalVisit, VisitKind
 from billing_ui.payments.types import FlowType, PaymentError, Snapshot
 from billing_ui.settings import Settings
 
-BILLING_PAGE: Final = "/settings/billing"
-_RETURN_PAGE: Final = "/settings/billing/return"
 _OPEN_FOR: Final = timedelta(hours=24)
 """So long a return belongs to its visit; later, what changed has other causes as well."""
 _SHOWN_FOR: Final = timedelta(hours=24)
@@ -84,7 +83,7 @@ class VisitBanner:
 
 def visit_return_url(settings: Settings, visit_id: UUID) -> str:
     """Return the absolute URL the provider sends the person back to."""
-    return f"{settings.base_url}{_RETURN_PAGE}?visit={visit_id}"
+    return f"{settings.base_url}{RETURN_PAGE}?visit={visit_id}"
 
 
 async def record_visit(
@@ -131,8 +130,8 @@ async def return_from_visit(
     if identity is None:
         if visit is not None:
             await _mark(services, visit, returned=False)
-        back = quote(f"{_RETURN_PAGE}?visit={quote(visit_id, safe='')}", safe="")
-        return ReturnOutcome("sign_in", f"/sign-in?next={back}")
+        back = quote(f"{RETURN_PAGE}?visit={quote(visit_id, safe='')}", safe="")
+        return ReturnOutcome("sign_in", f"{SIGN_IN_PAGE}?next={back}")
     if visit is None:
         return ReturnOutcome("unknown", BILLING_PAGE)
     if not _is_theirs(visit, identity):

@@ -6,13 +6,14 @@ from urllib.parse import quote
 import reflex as rx
 from reflex.event import EventSpec
 
+from billing_ui.billing import return_urls
 from billing_ui.settings import get_settings
 
 HOME: Final = "/"
-SIGN_IN: Final = "/sign-in"
-PRICING: Final = "/pricing"
-BILLING: Final = "/settings/billing"
-RETURN: Final = "/settings/billing/return"
+SIGN_IN: Final = return_urls.SIGN_IN_PAGE
+PRICING: Final = return_urls.PRICING_PAGE
+BILLING: Final = return_urls.BILLING_PAGE
+RETURN: Final = return_urls.RETURN_PAGE
 
 _OWN_PAGES: Final = frozenset({HOME, SIGN_IN, PRICING, BILLING, RETURN})
 
