@@ -44,20 +44,20 @@ def origin_of(url: str) -> str:
     Raises:
         ValueError: `url` is not an absolute http(s) URL, or carries credentials.
     """
-    parts = urlsplit(url)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    # Nothing of the URL is repeated: a setting that is wrong may hold a password in the wrong place.
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        raise ValueError("not a URL") from None
     if scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError(f"not an absolute http or https URL: {url!r}")
+        raise ValueError("not an absolute http or https URL")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL with credentials is not accepted")
     if ":" in host:
         host = f"[{host}]"
-    port = parts.port
-    return (
-        f"{scheme}://{host}"
-        if port in (None, _DEFAULT_PORTS[scheme])
-        else f"{scheme}://{host}:{port}"
-    )
+    usual = port in (None, _DEFAULT_PORTS[scheme])
+    return f"{scheme}://{host}" if usual else f"{scheme}://{host}:{port}"
 
 
 def _comma_separated(value: object) -> object:
@@ -125,9 +125,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(
-                f"unknown time zone {value!r}; use a name such as Europe/Berlin"
-            ) from error
+            raise ValueError("unknown time zone; use a name such as Europe/Berlin") from error
         return value
 
     @field_validator("database_url")
@@ -146,8 +144,10 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _default_base_url(cls, data: dict[str, object]) -> dict[str, object]:
-        if not data.get("base_url"):
-            data["base_url"] = f"http://localhost:{data.get('port') or 3000}"
+        port = data.get("port") or 3000
+        # A PORT that is no number is complained of by itself.
+        if not data.get("base_url") and str(port).isdecimal():
+            data["base_url"] = f"http://localhost:{port}"
         return data
 
     @model_validator(mode="after")

@@ -1,13 +1,37 @@
-"""Settings: what their text says, and what it keeps to itself."""
+"""Settings: what is refused and how that is said, what follows from what, and what they keep to themselves."""
 
-from pydantic import SecretStr
+import re
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
-from billing_ui.settings import Settings
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from billing_ui.settings import Provider, Settings, get_settings, load_settings, origin_of
+
+REPOSITORY = Path(__file__).parents[2]
+LIVE = SecretStr("sk_live_hunter2")
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever whoever runs the tests has set for an installation of their own."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def make(**fields: Any) -> Settings:
+    """Return settings of exactly `fields`."""
+    return Settings(_env_file=None, **fields)
+
+
+# ---------------------------------------------------------------- secrets
 
 
 def test_the_text_of_settings_holds_no_secret() -> None:
-    settings = Settings(
-        _env_file=None,
+    settings = make(
         database_url="postgresql://billing:hunter2@db.example.com/billing",
         redis_url=SecretStr("redis://:hunter2@cache.example.com"),
         secret_key=SecretStr("hunter2"),
@@ -15,3 +39,159 @@ def test_the_text_of_settings_holds_no_secret() -> None:
         stripe_webhook_secret=SecretStr("whsec_hunter2"),
     )
     assert "hunter2" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://billing:hunter2@db.example.com/billing"),
+        ("DATABASE_URL", "hunter2"),
+        ("BASE_URL", "https://ada:hunter2@billing.example.com"),
+        ("BASE_URL", "https//ada:hunter2@billing.example.com"),
+        ("BASE_URL", "https://ada:hunter2"),
+        ("ALLOWED_RETURN_ORIGINS", "https://app.example.com, https://ada:hunter2@example.com"),
+        ("STRIPE_API_BASE", "ftp://hunter2.example"),
+        ("PORT", "hunter2"),
+        ("SANDBOX_PORT", "0"),
+        ("TIME_ZONE", "Mars/hunter2"),
+        ("PAYMENT_PROVIDER", "hunter2"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_a_line_that_names_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    with pytest.raises(SystemExit) as ended:
+        load_settings()
+    first, *others = str(ended.value).splitlines()
+    assert first == "The settings are not right:"
+    assert [line.partition(":")[0] for line in others] == [name]
+    assert "hunter2" not in str(ended.value)
+
+
+def test_processes_that_start_together_agree_on_one_key_that_others_cannot_read(
+    tmp_path: Path,
+) -> None:
+    def key(_: int) -> bytes:
+        return make(database_url=f"sqlite:///{tmp_path}/data/billing.db").signing_key
+
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(key, range(16)))
+    assert len(keys) == 1
+    assert len(keys.pop()) >= 48
+    (file,) = (tmp_path / "data").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_key_that_is_set_is_the_one_used(tmp_path: Path) -> None:
+    settings = make(
+        secret_key=SecretStr("hunter2"), database_url=f"sqlite:///{tmp_path}/data/billing.db"
+    )
+    assert settings.signing_key == b"hunter2"
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("key", ["sk_live_1", "rk_live_1"])
+def test_a_live_key_needs_a_secret_key_of_its_own(key: str) -> None:
+    with pytest.raises(ValidationError, match="SECRET_KEY is required"):
+        make(stripe_secret_key=SecretStr(key))
+    assert make(stripe_secret_key=SecretStr(key), secret_key=SecretStr("x")).live
+
+
+# ---------------------------------------------------------------- the sandbox
+
+
+def test_without_a_key_the_sandbox_runs() -> None:
+    assert make().sandbox
+
+
+@pytest.mark.parametrize(
+    "key", ["stripe_secret_key", "polar_access_token", "lemonsqueezy_api_key", "paddle_api_key"]
+)
+def test_with_any_providers_key_there_is_no_sandbox(key: str) -> None:
+    assert not make(**{key: SecretStr("sk_test_1")}).sandbox
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"base_url": "https://billing.example.com"}, "https BASE_URL"),
+        ({"base_url": "HTTPS://billing.example.com"}, "https BASE_URL"),
+        ({"database_url": "postgresql://db.example.com/billing"}, "DATABASE_URL"),
+    ],
+)
+def test_the_sandbox_refuses_to_run_in_production(fields: dict[str, str], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        make(**fields)
+    assert make(**fields, stripe_secret_key=LIVE, secret_key=SecretStr("x"))
+
+
+# ---------------------------------------------------------------- what follows from what
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BASE_URL", "PORT", "STRIPE_SECRET_KEY", "ALLOWED_RETURN_ORIGINS"):
+        monkeypatch.setenv(name, "")
+    settings = make()
+    assert (settings.base_url, settings.port) == ("http://localhost:3000", 3000)
+    assert settings.allowed_return_origins == ()
+
+
+def test_the_address_follows_the_port_until_it_is_set() -> None:
+    assert make(port=8080).base_url == "http://localhost:8080"
+    assert make(port=8080, base_url="http://localhost/").base_url == "http://localhost"
+
+
+def test_origins_are_listed_with_commas_and_kept_without_paths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALLOWED_RETURN_ORIGINS", "https://App.example.com/x , http://b.example:80,")
+    assert make().allowed_return_origins == ("https://app.example.com", "http://b.example")
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("sqlite:///billing.db", "sqlite+aiosqlite:///billing.db"),
+        ("postgres://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
+        ("postgresql://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
+        ("postgresql+asyncpg://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
+    ],
+)
+def test_a_plain_database_url_gets_its_async_driver(given: str, used: str) -> None:
+    assert make(database_url=given, stripe_secret_key=SecretStr("sk_test_1")).database_url == used
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("HTTPS://Billing.Example.com:443/a?b#c", "https://billing.example.com"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://[::1]:80/", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_scheme_host_and_unusual_port(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/billing", "//example.com", "ftp://example.com", "javascript:x", "http://u@h/"]
+)
+def test_what_is_no_address_on_the_web_has_no_origin(url: str) -> None:
+    with pytest.raises(ValueError, match=r"absolute|credentials"):
+        origin_of(url)
+
+
+# ---------------------------------------------------------------- documentation
+
+
+@pytest.mark.parametrize("document", ["README.md", ".env.example"])
+def test_every_setting_is_documented_and_nothing_else_is(document: str) -> None:
+    text = (REPOSITORY / document).read_text()
+    pattern = r"^\| `([A-Z_]+)` \|" if document == "README.md" else r"^# ([A-Z_]+)="
+    # Keys of providers that have no driver yet only keep the sandbox from starting.
+    later = tuple(other.value for other in Provider if other is not Provider.STRIPE)
+    known = {name.upper() for name in Settings.model_fields if not name.startswith(later)}
+    assert set(re.findall(pattern, text, re.MULTILINE)) == known
