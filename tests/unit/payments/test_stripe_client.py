@@ -5,7 +5,6 @@ import logging
 import traceback
 
 import pytest
-import stripe
 from aiohttp import web
 
 from billing_ui.payments.stripe import StripeDriver, client
@@ -30,12 +29,6 @@ from tests.unit.payments.scripted import (
 )
 
 SESSION = {"id": "bps_1", "object": "billing_portal.session", "url": "https://portal.test/secret"}
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the SDK retry at once."""
-    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
 
 
 async def failure_of(driver: StripeDriver) -> PaymentError:
