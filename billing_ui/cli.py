@@ -136,7 +136,10 @@ def sandbox(
         typer.Option(min=1, max=65535, envvar="SANDBOX_PORT", help="Port to listen on."),
     ] = None,
 ) -> None:
-    """Run the sandbox by itself: a payment provider for development, with a hosted portal."""
+    """Run the sandbox by itself: a payment provider for development, with a hosted portal.
+
+    It listens on 127.0.0.1 and keeps its data in the file sandbox.db of the present directory.
+    """
     command = [sys.executable, "-m", "billing_ui.sandbox"]
     if port is not None:
         command += ["--port", str(port)]

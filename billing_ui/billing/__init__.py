@@ -1,0 +1,1 @@
+"""The use cases: portal, checkout, customers, sync, visits, summary. Knows no screen and no HTTP."""

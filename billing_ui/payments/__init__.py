@@ -1,0 +1,1 @@
+"""Talking to payment providers: one signature, a driver for each. Stateless, knows no database."""

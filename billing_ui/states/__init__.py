@@ -1,0 +1,1 @@
+"""What the pages keep and do: thin handlers that authorise, call a use case and set variables."""

@@ -30,7 +30,6 @@ def draft(
     """Store a new draft, telling nobody yet.
 
     Args:
-        account: The account.
         customer: Who pays.
         currency: The three-letter code.
         reason: The `billing_reason`.
@@ -174,7 +173,6 @@ def collect(
     """Charge an open invoice.
 
     Args:
-        account: The account.
         invoice: As stored, open.
         method: The payment method; the subscription's or the customer's default when None.
 

@@ -10,7 +10,6 @@ def advance(account: Account, to: int, customer: str | None = None) -> int:
     """Let everything happen that is due, each at its own time.
 
     Args:
-        account: The account.
         to: Until when, in Unix seconds.
         customer: Whose time passes; everybody's when None.
 

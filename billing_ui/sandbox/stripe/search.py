@@ -21,7 +21,6 @@ def results(account: Account, kind: str, params: Params, searchable: set[str]) -
     """Return a page of the objects a search finds; at once consistent, which Stripe's is not.
 
     Args:
-        account: The account.
         kind: The object name.
         params: With `query`, `limit` and the `page` the former answer named.
         searchable: The fields that may be searched, besides metadata.

@@ -33,7 +33,6 @@ def seed(account: Account, wish: Seed) -> Iterator[Json]:
     Nobody is told of them by events, as if they were older than the event log.
 
     Args:
-        account: The account.
         wish: How many of what; without `price` the newest recurring one, or a new one.
 
     Raises:

@@ -36,7 +36,6 @@ def end(account: Account, before: Json, *, reason: str) -> Json:
     """End a subscription now and stop collecting what it still owes.
 
     Args:
-        account: The account.
         before: As stored, still live.
         reason: `cancellation_requested` or `payment_failed`.
     """

@@ -29,7 +29,6 @@ def recurring_price(account: Account, item: Params, where: str) -> Json:
     """Return the active recurring price an item names or describes.
 
     Args:
-        account: The account.
         item: With `price`, the older `plan`, or `price_data`.
         where: How the item is called on the wire, such as `items[0]`.
 
@@ -231,7 +230,6 @@ def prorate(account: Account, subscription: Json, item: Json, sign: int, moment:
     """Leave a pending invoice item for the rest of an item's period.
 
     Args:
-        account: The account.
         subscription: Whose item it is.
         item: With the price and quantity that is credited or charged.
         sign: -1 credits time not used, 1 charges time to come.

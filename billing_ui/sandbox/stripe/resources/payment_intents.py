@@ -172,7 +172,6 @@ def charge(
     """Charge a payment method through a payment intent.
 
     Args:
-        account: The account.
         amount: Minor units.
         currency: The three-letter code.
         customer: The customer's id.

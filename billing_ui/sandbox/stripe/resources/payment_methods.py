@@ -137,7 +137,6 @@ def attach_to(account: Account, method_id: str, customer_id: str, param: str) ->
     """Attach a payment method, or a new card for a test name such as `pm_card_visa`.
 
     Args:
-        account: The account.
         method_id: `pm_…`, `pm_card_NAME` or `tok_NAME`.
         customer_id: Whom to.
         param: The parameter that named it.
