@@ -210,7 +210,7 @@ class SubscriptionEnded(Frozen):
 
 
 class PaymentMethodChanged(Frozen):
-    """Another payment method is the default, or its card was renewed in place."""
+    """Another payment method is the default one."""
 
     kind: Literal["payment_method_changed"] = "payment_method_changed"
     label: str
