@@ -14,6 +14,7 @@ from billing_ui.api.app import create_api
 from billing_ui.api.frontend import clean_addresses
 from billing_ui.api.health import Readiness
 from billing_ui.billing.services import Services, current_services, install_services
+from billing_ui.components.connection import connection_overlay
 from billing_ui.components.theme import STYLESHEETS
 from billing_ui.demo import prepare_demo
 from billing_ui.migrations import upgrade
@@ -62,6 +63,7 @@ def with_pages(app: ASGIApp) -> ASGIApp:
 app = rx.App(
     html_lang="en",
     stylesheets=STYLESHEETS,
+    extra_app_wraps={(5, "Overlay"): connection_overlay},
     api_transformer=[with_pages, create_api(current_services, readiness)],
 )
 app.register_lifespan_task(running)

@@ -26,6 +26,12 @@ def page(*content: Any, here: str) -> rx.Component:
         plain_link("Skip to content", href="#main", class_name="skip"),
         sandbox_strip(),
         _top_bar(here),
+        rx.el.noscript(
+            rx.el.p(
+                "This page needs JavaScript. Turn it on, then load the page again.",
+                class_name="wrap",
+            )
+        ),
         *content,
     )
 

@@ -188,11 +188,16 @@ def _footnote() -> rx.Component:
                 icon("lock"),
                 rx.el.span(
                     rx.cond(
+                        BillingState.offers_plans & (BillingState.plans.length() > 0),
+                        "Your invoices stay here. ",
+                        "",
+                    ),
+                    rx.cond(
                         BillingState.opening != "",
                         f"Opening {BillingState.provider}'s portal…",
                         f"Manage Billing opens {BillingState.provider}'s secure portal"
                         " and brings you back here.",
-                    )
+                    ),
                 ),
                 id=_HINT,
                 role="status",
