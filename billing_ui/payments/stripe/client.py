@@ -172,11 +172,12 @@ def translate(error: stripe.StripeError) -> PaymentError:
         return _slow_down(retry_after(error))
     if isinstance(error, stripe.AuthenticationError):
         return ProviderRejected(
-            "Stripe refused the API key. Set STRIPE_SECRET_KEY to a key that is valid."
+            "Stripe refused this site's API key. "
+            "Whoever runs the site must set STRIPE_SECRET_KEY to a valid one."
         )
     if isinstance(error, stripe.PermissionError):
         return ProviderRejected(
-            f"Stripe refused the API key: it lacks a permission. {_said(error)}"
+            f"Stripe refused this site's API key: it lacks a permission. {_said(error)}"
         )
     if isinstance(error, stripe.InvalidRequestError):
         return _refusal(error)

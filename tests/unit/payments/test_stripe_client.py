@@ -149,13 +149,14 @@ async def test_a_redirect_is_not_followed(
             401,
             {"message": f"Invalid API Key provided: {KEY}"},
             ProviderRejected,
-            "Stripe refused the API key. Set STRIPE_SECRET_KEY to a key that is valid.",
+            "Stripe refused this site's API key. "
+            "Whoever runs the site must set STRIPE_SECRET_KEY to a valid one.",
         ),
         (
             403,
             {"message": "The provided key 'rk_test_***abcd' may not write portal sessions."},
             ProviderRejected,
-            "Stripe refused the API key: it lacks a permission. "
+            "Stripe refused this site's API key: it lacks a permission. "
             "The provided key '…' may not write portal sessions. (Stripe request req_1)",
         ),
         (
