@@ -210,7 +210,7 @@ async def test_one_call_failing_fails_the_snapshot_with_its_own_reason(
     scripted: ScriptedServer, scripted_driver: StripeDriver
 ) -> None:
     scripted.answers = [error_answer(401, {"message": "Invalid API Key provided: sk_test_***x"})]
-    with pytest.raises(Exception, match="Set STRIPE_SECRET_KEY") as caught:
+    with pytest.raises(Exception, match="must set STRIPE_SECRET_KEY") as caught:
         await scripted_driver.fetch_snapshot("cus_1")
     assert not isinstance(caught.value, ExceptionGroup)
 
