@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test soak lint format bench lock clean
+.PHONY: help run dev test lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -24,11 +24,7 @@ dev: $(RUNTIME) ## Serve for development: pages on 3000, backend on 8000, both r
 
 test: $(DEV) ## Run the whole suite, browser and servers included
 	@.ci/install-browser $(BIN)
-	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
-
-soak: $(DEV) ## Run the long tests
-	@.ci/install-browser $(BIN)
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import rules
 	@$(BIN)/ruff check .
@@ -39,9 +35,6 @@ lint: $(DEV) ## Check style, types and the import rules
 format: $(DEV) ## Mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-
-bench: $(DEV) ## Measure against bare baselines
-	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## Pin every dependency anew, without download addresses
 	@python3 -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
