@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from filelock import FileLock
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from billing_ui.billing.services import Services
 from billing_ui.settings import Settings
+from tests.chromium import open_chromium
 from tests.e2e.factories import World
 from tests.e2e.sandbox import KEY, Sandbox
 from tests.e2e.server import LOCK, Server
-from tests.e2e.visitors import Visitors, open_browser
+from tests.e2e.visitors import Visitors
 
 _HERE = Path(__file__).parent
 _outcome = pytest.StashKey[bool]()
@@ -83,10 +84,8 @@ def world(services: Services, sandbox: Sandbox) -> World:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """The browser."""
-    async with async_playwright() as playwright:
-        opened = await open_browser(playwright)
+    async with open_chromium() as opened:
         yield opened
-        await opened.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,7 +1,6 @@
 """Browsers of people who visit the pages, each with a fresh profile, and the ways they go."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ from playwright.async_api import (
     ConsoleMessage,
     Locator,
     Page,
-    Playwright,
     expect,
 )
 
@@ -22,35 +20,12 @@ PRICING: Final = "/pricing"
 SIGN_IN: Final = "/sign-in"
 RETURN: Final = "/settings/billing/return"
 
-_FLAGS: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MS: Final = 15_000
 """So long a page may take: two busy cores are slow, and no test measures time."""
 # A failed request is the network's news, and some tests want it to fail.
 _NOT_OURS: Final = ("Failed to load resource", "WebSocket connection to")
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-async def open_browser(playwright: Playwright) -> Browser:
-    """Return a Chromium: Playwright's own, else the system's."""
-    return await playwright.chromium.launch(
-        executable_path=_executable(playwright.chromium.executable_path), args=list(_FLAGS)
-    )
-
-
-def _executable(own: str) -> str | None:
-    if Path(own).exists():
-        return own
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 class Visitors:

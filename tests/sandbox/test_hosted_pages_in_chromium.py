@@ -1,27 +1,20 @@
 """The hosted pages in a real browser: nothing for axe to find, and redirects that arrive."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from tests.chromium import open_chromium
 from tests.sandbox.shop import Shop
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
-    """A Chromium: the system's, else the one Playwright has installed."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=FLAGS
-        )
+    """A browser of the test's own."""
+    async with open_chromium() as browser:
         yield browser
-        await browser.close()
 
 
 async def home(page: Page, shop: Shop) -> None:

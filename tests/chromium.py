@@ -1,0 +1,33 @@
+"""A real Chromium for the tests, wherever it was installed from."""
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@asynccontextmanager
+async def open_chromium() -> AsyncIterator[Browser]:
+    """Start the distribution's Chromium, or the one that Playwright has installed."""
+    # The Node that Playwright brings needs a library that a bare Debian lacks; ours does not.
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(sys.executable).with_name("node")))
+    async with async_playwright() as playwright:
+        executable = next(filter(None, map(shutil.which, _NAMES)), None)
+        browser = await playwright.chromium.launch(executable_path=executable, args=list(_FLAGS))
+        yield browser
+        await browser.close()
