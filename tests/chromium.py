@@ -22,12 +22,18 @@ _FLAGS = (
 
 
 @asynccontextmanager
-async def open_chromium() -> AsyncIterator[Browser]:
-    """Start the distribution's Chromium, or the one that Playwright has installed."""
+async def open_chromium(*flags: str) -> AsyncIterator[Browser]:
+    """Start the distribution's Chromium, or the one that Playwright has installed.
+
+    Args:
+        flags: command-line switches besides those every test needs.
+    """
     # The Node that Playwright brings needs a library that a bare Debian lacks; ours does not.
     os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(sys.executable).with_name("node")))
     async with async_playwright() as playwright:
         executable = next(filter(None, map(shutil.which, _NAMES)), None)
-        browser = await playwright.chromium.launch(executable_path=executable, args=list(_FLAGS))
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=[*_FLAGS, *flags]
+        )
         yield browser
         await browser.close()
