@@ -134,7 +134,7 @@ def _address(address: Address | None, reader: Reader) -> str:
 def _short_age(age: timedelta) -> str:
     minutes = int(age.total_seconds()) // 60
     if minutes < 60:
-        return f"{max(minutes, 1)} min"
+        return f"{minutes} min" if minutes else "under 1 min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
