@@ -8,6 +8,7 @@ import structlog
 from filelock import AsyncFileLock
 from reflex.constants import Dirs
 from reflex.utils.prerequisites import get_web_dir
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
 from billing_ui.api.app import create_api
@@ -16,10 +17,11 @@ from billing_ui.api.health import Readiness
 from billing_ui.billing.services import Services, current_services, install_services
 from billing_ui.components.connection import connection_overlay
 from billing_ui.components.theme import STYLESHEETS
-from billing_ui.demo import prepare_demo
-from billing_ui.migrations import upgrade
+from billing_ui.demo import SandboxRefused, prepare_demo
+from billing_ui.migrations import UnknownRevision, upgrade
 from billing_ui.pages import add_pages
-from billing_ui.sandbox_process import embedded_sandbox
+from billing_ui.payments.types import PaymentError
+from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
 from billing_ui.settings import load_settings
 from billing_ui.telemetry import configure_logging
 
@@ -34,25 +36,36 @@ async def running() -> AsyncIterator[None]:
     """Migrate the database, start the sandbox and fill the demo, before the first request is answered."""
     configure_logging()
     async with AsyncExitStack() as stack:
-        sandbox_url = ""
-        if settings.sandbox:
-            sandbox_url = await stack.enter_async_context(embedded_sandbox(settings))
-        readiness.sandbox = True
-        address = {"stripe_api_base": settings.stripe_api_base or sandbox_url}
-        services = Services.open(settings.model_copy(update=address))
-        stack.push_async_callback(services.close)
-        install_services(services)
-        # Several workers start at once; one prepares while the others wait.
-        settings.data_directory.mkdir(parents=True, exist_ok=True)
-        async with AsyncFileLock(settings.data_directory / "prepare.lock"):
-            if await upgrade(settings.database_url):
-                log.info("database_upgraded")
-            readiness.migrations = True
-            if settings.sandbox:
-                await prepare_demo(services, sandbox_url)
-            readiness.demo_data = True
+        try:
+            await _prepare(stack)
+        except (SandboxUnavailable, SandboxRefused, UnknownRevision, PaymentError) as error:
+            raise SystemExit(str(error)) from None
+        except (SQLAlchemyError, OSError) as error:
+            # The driver's own words only: SQLAlchemy would add the statement.
+            reason = getattr(error, "orig", None) or error
+            raise SystemExit(f"The database can't be used: {reason}") from None
         log.info("ready", address=settings.base_url)
         yield
+
+
+async def _prepare(stack: AsyncExitStack) -> None:
+    sandbox_url = ""
+    if settings.sandbox:
+        sandbox_url = await stack.enter_async_context(embedded_sandbox(settings))
+    readiness.sandbox = True
+    address = {"stripe_api_base": settings.stripe_api_base or sandbox_url}
+    services = Services.open(settings.model_copy(update=address))
+    stack.push_async_callback(services.close)
+    install_services(services)
+    # Several workers start at once; one prepares while the others wait.
+    settings.data_directory.mkdir(parents=True, exist_ok=True)
+    async with AsyncFileLock(settings.data_directory / "prepare.lock"):
+        if await upgrade(settings.database_url):
+            log.info("database_upgraded")
+        readiness.migrations = True
+        if settings.sandbox:
+            await prepare_demo(services, sandbox_url)
+        readiness.demo_data = True
 
 
 def with_pages(app: ASGIApp) -> ASGIApp:
