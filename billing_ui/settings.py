@@ -5,7 +5,7 @@ import secrets
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,6 +27,13 @@ _ASYNC_DRIVERS = {
     "postgresql": "postgresql+asyncpg",
 }
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class EventsMode(StrEnum):
+    """How the provider's events reach us."""
+
+    WEBHOOK = "webhook"
+    POLL = "poll"
 
 
 class Provider(StrEnum):
@@ -84,12 +91,16 @@ class Settings(BaseSettings):
 
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     base_url: str = ""
+    api_url: str = ""
     secret_key: SecretStr = SecretStr("")
     # It may hold a password.
     database_url: Annotated[str, Field(repr=False)] = "sqlite:///.data/billing-ui.db"
     redis_url: SecretStr = SecretStr("")
     allowed_return_origins: Annotated[tuple[str, ...], NoDecode] = ()
     time_zone: str = "UTC"
+    events_mode: EventsMode = EventsMode.WEBHOOK
+    worker: Literal["on", "off"] = "on"
+    metrics_token: SecretStr = SecretStr("")
 
     payment_provider: Provider = Provider.STRIPE
     stripe_secret_key: SecretStr = SecretStr("")
@@ -112,7 +123,7 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(url) for url in value)
 
-    @field_validator("base_url", "stripe_api_base")
+    @field_validator("base_url", "api_url", "stripe_api_base")
     @classmethod
     def _absolute(cls, value: str) -> str:
         if value:
@@ -204,6 +215,15 @@ class Settings(BaseSettings):
     def browser_api_url(self) -> str:
         """Where the browser reaches the backend: BASE_URL, or its own port in development."""
         return DEVELOPMENT_BACKEND_URL if self.development else self.base_url
+
+    @property
+    def provider_api_url(self) -> str:
+        """Where the payment provider reaches the backend: API_URL, or where the browser does."""
+        return self.api_url or self.browser_api_url
+
+    def webhook_url(self, provider: Provider) -> str:
+        """Return the address that `provider` sends its events to."""
+        return f"{self.provider_api_url}/api/webhooks/{provider}"
 
     @property
     def secure(self) -> bool:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import case, or_, update
+from sqlalchemy import case, func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -66,11 +66,28 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
     statement = (
         update(mirror)
         .where(_key(mirror) == key)
-        .values(wanted=col(mirror.wanted) + 1)
+        .values(**mark_values(mirror))
         .returning(col(mirror.wanted))
     )
     wanted: int = (await session.exec(statement)).scalar_one()
     return wanted
+
+
+def mark_values(mirror: Mirror, request_id: str | None = None) -> dict[str, Any]:
+    """Return what an UPDATE sets in a row that may have changed at the provider.
+
+    Args:
+        request_id: of the request that says so, for the logs.
+    """
+    values: dict[str, Any] = {"wanted": col(mirror.wanted) + 1}
+    if mirror is Customer:
+        values |= {
+            "partial": False,
+            "parked_at": None,
+            "marked_at": func.coalesce(col(Customer.marked_at), utc_now()),
+            "marked_by": request_id,
+        }
+    return values
 
 
 async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -> Fetch | None:

@@ -1,7 +1,9 @@
 """What every use case works with: settings, database and drivers, opened once a process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from billing_ui.billing.live import Live
+from billing_ui.billing.wake import Wake
 from billing_ui.database import Database
 from billing_ui.payments.driver import Drivers
 from billing_ui.settings import Settings, get_settings
@@ -9,11 +11,18 @@ from billing_ui.settings import Settings, get_settings
 
 @dataclass(frozen=True)
 class Services:
-    """The parts a use case is handed; tests build their own."""
+    """The parts a use case is handed; tests build their own.
+
+    Attributes:
+        live: tells open pages of a team that its billing changed.
+        work: wakes the worker of this process when a customer or the catalogue was marked out of date.
+    """
 
     settings: Settings
     database: Database
     drivers: Drivers
+    live: Live = field(default_factory=Live)
+    work: Wake = field(default_factory=Wake)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":

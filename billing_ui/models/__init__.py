@@ -4,8 +4,11 @@ from sqlmodel import SQLModel
 
 from billing_ui.models.auth_session import AuthSession
 from billing_ui.models.catalog import Catalog, PortalConfiguration, Price, Product
+from billing_ui.models.change import ChangeSource, RecordedChange
 from billing_ui.models.customer import Customer, CustomerSnapshot
+from billing_ui.models.inbox_event import EventSource, InboxEvent
 from billing_ui.models.invoice import Invoice
+from billing_ui.models.job import Job, ProviderPace
 from billing_ui.models.payment_method import PaymentMethod
 from billing_ui.models.portal_visit import PortalVisit, VisitKind
 from billing_ui.models.subscription import Subscription, SubscriptionItem
@@ -15,15 +18,21 @@ from billing_ui.models.user import User
 __all__ = [
     "AuthSession",
     "Catalog",
+    "ChangeSource",
     "Customer",
     "CustomerSnapshot",
+    "EventSource",
+    "InboxEvent",
     "Invoice",
+    "Job",
     "Membership",
     "PaymentMethod",
     "PortalConfiguration",
     "PortalVisit",
     "Price",
     "Product",
+    "ProviderPace",
+    "RecordedChange",
     "Role",
     "SQLModel",
     "Subscription",

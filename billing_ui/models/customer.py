@@ -21,6 +21,13 @@ class Customer(SQLModel, table=True):
 
     `wanted > applied` means out of date. A fetch takes the next `fetch_no`; a result older than
     `applied_fetch_no` is refused. No clock takes part in either.
+
+    `partial`: what we have of it was listed in bulk, never fetched whole. The worker leaves such a customer
+    alone until something marks it: an event, or somebody who looks at it.
+
+    `attempts` counts the failures since the last success. The worker waits until `next_attempt_at`, and gives
+    up at `parked_at`. `marked_at` and `marked_by` (the id of a request) say since when and by what it is out
+    of date; they are for people and metrics and decide nothing.
     """
 
     __table_args__ = (
@@ -30,9 +37,9 @@ class Customer(SQLModel, table=True):
         Index(
             "ix_customer_out_of_date",
             "provider",
-            "wanted",
-            postgresql_where=text("wanted > applied"),
-            sqlite_where=text("wanted > applied"),
+            "marked_at",
+            postgresql_where=text("wanted > applied AND NOT partial"),
+            sqlite_where=text("wanted > applied AND NOT partial"),
         ),
     )
 
@@ -54,6 +61,13 @@ class Customer(SQLModel, table=True):
 
     synced_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     sync_error: str | None = Field(default=None, max_length=500)
+    sync_traceback: str | None = None
+    partial: bool = False
+    attempts: int = 0
+    next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    parked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    marked_at: datetime | None = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    marked_by: str | None = Field(default=None, max_length=64)
     deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     email: str | None = Field(default=None, max_length=512)
@@ -62,6 +76,7 @@ class Customer(SQLModel, table=True):
     address: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
     tax_ids: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON_DOCUMENT)
     currency: str | None = Field(default=None, max_length=3)
+    next_invoice: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
 
 
 class CustomerSnapshot(SQLModel, table=True):

@@ -60,12 +60,13 @@ class FlowType(StrEnum):
     PAYMENT_METHOD_UPDATE = "payment_method_update"
     SUBSCRIPTION_CANCEL = "subscription_cancel"
     SUBSCRIPTION_UPDATE = "subscription_update"
+    SUBSCRIPTION_UPDATE_CONFIRM = "subscription_update_confirm"
     CUSTOMER_UPDATE = "customer_update"
 
     @property
     def about_subscription(self) -> bool:
         """Whether a flow of this type names the subscription it is about."""
-        return self in (FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE)
+        return self.value.startswith("subscription_")
 
 
 class PortalFlow(Frozen):
@@ -275,6 +276,26 @@ class SnapshotInvoice(Frozen):
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
+class NextInvoice(Frozen):
+    """What will be charged next, as the provider foresees it; amounts in minor units of `currency`.
+
+    Attributes:
+        at: when it is charged (UTC), if the provider says so.
+        amount_due: what will be charged.
+        total: what the invoice comes to, before the balance that the customer has.
+        proration: what of `total` is for changes within a period, and 0 when nothing is.
+        prorated_at: when the newest of those changes was made.
+    """
+
+    subscription_id: str | None = None
+    at: datetime | None = None
+    currency: str
+    amount_due: int
+    total: int
+    proration: int = 0
+    prorated_at: datetime | None = None
+
+
 class Snapshot(Frozen):
     """One customer's whole billing state as fetched.
 
@@ -287,6 +308,7 @@ class Snapshot(Frozen):
     subscriptions: tuple[SnapshotSubscription, ...] = ()
     payment_methods: tuple[SnapshotPaymentMethod, ...] = ()
     invoices: tuple[SnapshotInvoice, ...] = ()
+    next_invoice: NextInvoice | None = None
     partial: bool = False
 
 
@@ -336,6 +358,7 @@ class ProviderEvent(Frozen):
 
     Attributes:
         customer_id: the provider's customer it concerns, or None.
+        payment_method_id: the payment method it is about; when it names no customer, whose it was tells.
         catalog: whether it makes the catalogue out of date.
     """
 
@@ -343,6 +366,7 @@ class ProviderEvent(Frozen):
     type: str
     created_at: datetime
     customer_id: str | None = None
+    payment_method_id: str | None = None
     catalog: bool = False
     payload: dict[str, Any] = Field(default_factory=dict, repr=False)
 
