@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test lint format lock clean
+.PHONY: help run dev test soak lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,6 +25,10 @@ dev: $(RUNTIME) ## Serve for development: pages on 3000, backend on 8000, both r
 test: $(DEV) ## Run the whole suite, browser and servers included
 	@.ci/install-browser $(BIN)
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(DEV) ## Run what takes long: storms with sudden ends, many examples, large backfills
+	@.ci/install-browser $(BIN)
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import rules
 	@$(BIN)/ruff check .

@@ -54,6 +54,13 @@ class Sandbox:
         results: list[Json] = response.json()["results"]
         return results
 
+    async def control(self, action: str, body: Json) -> Json:
+        """Do what no provider offers: see the sandbox's control API."""
+        response = await self._client.post(f"/_control/{action}", json=body, timeout=300)
+        assert response.is_success, response.text
+        answer: Json = response.json()
+        return answer
+
     @asynccontextmanager
     async def failing(self, kind: str, path: str = "/v1", **details: Any) -> AsyncIterator[None]:
         """Let the provider fail meanwhile.

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,8 @@ import httpx
 from billing_ui.settings import Settings
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
-_BUILD: Final = _REPOSITORY / ".build" / "e2e"
-LOCK: Final = _BUILD.with_suffix(".lock")
+BUILD: Final = _REPOSITORY / ".build" / "e2e"
+LOCK: Final = BUILD.with_suffix(".lock")
 """Two test runs must not build in the same place."""
 
 _START_SECONDS: Final = 240.0
@@ -43,9 +44,14 @@ def is_free(port: int) -> bool:
 
 @dataclass
 class Server:
-    """One installation; `data` holds its database, the sandbox's and the log."""
+    """One installation; `data` holds its database, the sandbox's and the log.
+
+    `settings` are set beside what is needed anyway, and `build` is where its pages are built.
+    """
 
     data: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    build: Path = BUILD
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(
         default_factory=lambda: int(os.environ.get("SANDBOX_PORT") or free_port())
@@ -70,7 +76,7 @@ class Server:
     @property
     def database_url(self) -> str:
         """Its database."""
-        return f"sqlite:///{self.data / 'billing.db'}"
+        return self.settings.get("DATABASE_URL") or f"sqlite:///{self.data / 'billing.db'}"
 
     @property
     def log(self) -> Path:
@@ -79,7 +85,7 @@ class Server:
 
     def start(self) -> None:
         """Build and start; returns when it is ready to be sent people."""
-        place = _prepare_place()
+        place = _prepare_place(self.build)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("reflex")), "run", "--env", "prod"],
@@ -136,6 +142,7 @@ class Server:
             "PORT": str(self.port),
             "SANDBOX_PORT": str(self.sandbox_port),
             "DATABASE_URL": self.database_url,
+            **self.settings,
         }
 
     def _wait_until_ready(self) -> None:
@@ -155,11 +162,11 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _prepare_place() -> Path:
+def _prepare_place(build: Path) -> Path:
     """Return a directory to build in: a developer's own build and `.env` are left alone."""
-    _BUILD.mkdir(parents=True, exist_ok=True)
+    build.mkdir(parents=True, exist_ok=True)
     for name in ("rxconfig.py", "assets"):
-        link = _BUILD / name
+        link = build / name
         if not link.exists():
             link.symlink_to(_REPOSITORY / name)
-    return _BUILD
+    return build
