@@ -195,7 +195,12 @@ def _customer_values(snapshot: Snapshot) -> dict[str, Any]:
     customer, now = snapshot.customer, utc_now()
     if snapshot.partial:
         return {}
-    values: dict[str, Any] = {"synced_at": now, "sync_error": None}
+    foreseen = snapshot.next_invoice
+    values: dict[str, Any] = {
+        "synced_at": now,
+        "sync_error": None,
+        "next_invoice": foreseen.model_dump(mode="json") if foreseen else None,
+    }
     if customer.deleted:
         # The provider says nothing more of a deleted customer: who it was stays.
         return values | {"deleted_at": func.coalesce(col(Customer.deleted_at), now)}

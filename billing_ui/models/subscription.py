@@ -26,6 +26,7 @@ class Subscription(SQLModel, table=True):
     canceled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     trial_end: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ends_unpaid: bool = False
     resumes_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     raw: dict[str, Any] = Field(sa_type=JSON_DOCUMENT)
 

@@ -225,7 +225,12 @@ class SnapshotItem(Frozen):
 
 
 class SnapshotSubscription(Frozen):
-    """One subscription with all its items. `cancel_at` is set whenever it is going to end."""
+    """One subscription with all its items.
+
+    Attributes:
+        cancel_at: set whenever it is going to end.
+        ends_unpaid: whether it ends with its trial, and nothing is charged, when no payment method is there by then.
+    """
 
     id: str
     status: str
@@ -239,6 +244,7 @@ class SnapshotSubscription(Frozen):
     canceled_at: datetime | None = None
     ended_at: datetime | None = None
     trial_end: datetime | None = None
+    ends_unpaid: bool = False
     resumes_at: datetime | None = None
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
@@ -280,7 +286,7 @@ class NextInvoice(Frozen):
     """What will be charged next, as the provider foresees it; amounts in minor units of `currency`.
 
     Attributes:
-        at: when it is charged (UTC), if the provider says so.
+        at: when the period ends that it bills, and it is made (UTC), if the provider says so.
         amount_due: what will be charged.
         total: what the invoice comes to, before the balance that the customer has.
         proration: what of `total` is for changes within a period, and 0 when nothing is.
@@ -360,6 +366,8 @@ class ProviderEvent(Frozen):
         customer_id: the provider's customer it concerns, or None.
         payment_method_id: the payment method it is about; when it names no customer, whose it was tells.
         catalog: whether it makes the catalogue out of date.
+        foreign: whether it is of the account's other mode (test or live) than our key: nothing we can
+            fetch changed by it, so it names neither customer nor payment method nor catalogue.
     """
 
     id: str
@@ -368,6 +376,7 @@ class ProviderEvent(Frozen):
     customer_id: str | None = None
     payment_method_id: str | None = None
     catalog: bool = False
+    foreign: bool = False
     payload: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
@@ -468,3 +477,9 @@ class InvalidSignature(PaymentError):
     """A webhook's signature does not verify."""
 
     default = "The signature does not verify."
+
+
+class NoWebhookSecret(InvalidSignature):
+    """No webhook's signature can verify: no secret is configured."""
+
+    default = "No webhook secret is configured."

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("provider_customer_id", sa.String(length=255), nullable=True),
+        sa.Column("catalog", sa.Boolean(), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=True),
         sa.Column(
             "payload", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("error", sa.String(length=500), nullable=True),
         sa.Column("state", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=True),
         sa.PrimaryKeyConstraint("name"),
@@ -68,10 +70,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_change_newest", "change", ["customer_id", "id"])
 
+    # The rows that are there need a value; later ones are given theirs by the application.
+    with op.batch_alter_table("subscription") as subscription:
+        subscription.add_column(
+            sa.Column("ends_unpaid", sa.Boolean(), nullable=False, server_default=sa.false())
+        )
+    with op.batch_alter_table("subscription") as subscription:
+        subscription.alter_column("ends_unpaid", server_default=None)
+
     with op.batch_alter_table("customer") as customer:
         customer.drop_index("ix_customer_out_of_date")
         customer.add_column(sa.Column("sync_traceback", sa.String(), nullable=True))
-        # The rows that are there need a value; later ones are given theirs by the application.
         customer.add_column(
             sa.Column("partial", sa.Boolean(), nullable=False, server_default=sa.false())
         )

@@ -10,6 +10,7 @@ import stripe
 from billing_ui.clock import from_unix
 from billing_ui.payments.types import (
     Address,
+    NextInvoice,
     SnapshotCustomer,
     SnapshotInvoice,
     SnapshotItem,
@@ -169,9 +170,16 @@ def subscription_of(
         canceled_at=moment(subscription.canceled_at),
         ended_at=moment(subscription.ended_at),
         trial_end=moment(subscription.trial_end),
+        ends_unpaid=_ends_unpaid(subscription),
         resumes_at=moment(pause.resumes_at) if pause else None,
         raw=subscription.to_dict(for_json=True),
     )
+
+
+def _ends_unpaid(subscription: stripe.Subscription) -> bool:
+    settings = _optional(subscription, "trial_settings")
+    end = _optional(settings, "end_behavior")
+    return _optional(end, "missing_payment_method") == "cancel"
 
 
 def _item_of(
@@ -279,6 +287,31 @@ def invoice_of(invoice: stripe.Invoice) -> SnapshotInvoice:
         pdf_url=_optional_text(invoice, "invoice_pdf"),
         raw=invoice.to_dict(for_json=True),
     )
+
+
+def next_invoice_of(preview: stripe.Invoice) -> NextInvoice:
+    """Return what a preview foresees; what it says of changes is left out when it does not list all its lines."""
+    parent = preview.parent.subscription_details if preview.parent else None
+    lines = [] if preview.lines.has_more else preview.lines.data
+    prorated = [line for line in lines if _is_proration(line)]
+    return NextInvoice(
+        subscription_id=id_of(parent.subscription) if parent else None,
+        # The usage period of a renewal looks back: it ends when the next one begins.
+        at=moment(preview.period_end),
+        currency=preview.currency,
+        amount_due=preview.amount_due,
+        total=preview.total,
+        proration=sum(line.amount for line in prorated),
+        # What a change costs or gives back is counted from the moment of the change.
+        prorated_at=moment(max((line.period.start for line in prorated), default=None)),
+    )
+
+
+def _is_proration(line: stripe.InvoiceLineItem) -> bool:
+    if line.parent is None:
+        return False
+    item = line.parent.subscription_item_details or line.parent.invoice_item_details
+    return bool(item and item.proration)
 
 
 def _optional(value: object, name: str) -> object:

@@ -1,6 +1,7 @@
 """One customer's whole billing state, fetched from Stripe in the time of one round trip."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 
 import stripe
@@ -10,6 +11,8 @@ from billing_ui.payments.stripe.catalog import options_path
 from billing_ui.payments.stripe.client import PAGE, T, all_pages, is_missing
 from billing_ui.payments.types import NoCustomer, Snapshot
 from billing_ui.settings import Provider
+
+_log = logging.getLogger(__name__)
 
 INVOICES = 24
 """How many of the newest invoices a snapshot holds."""
@@ -32,6 +35,7 @@ async def fetch_snapshot(client: stripe.StripeClient, customer_id: str) -> Snaps
         methods_call = group.create_task(_payment_methods(client, customer_id))
         invoices_call = group.create_task(_invoices(client, customer_id))
         prices_call = group.create_task(_newest_prices(client))
+        preview_call = group.create_task(_preview(client, customer_id))
     customer = customer_call.result()
     if mapping.is_deleted(customer):
         return Snapshot(provider=Provider.STRIPE, customer=mapping.customer_of(customer))
@@ -39,6 +43,7 @@ async def fetch_snapshot(client: stripe.StripeClient, customer_id: str) -> Snaps
     items = await _all_items(client, subscriptions)
     prices = await _with_missing(client, prices_call.result(), subscriptions, items)
     default = mapping.default_payment_method(customer, subscriptions)
+    preview = preview_call.result()
     return Snapshot(
         provider=Provider.STRIPE,
         customer=mapping.customer_of(customer),
@@ -50,6 +55,7 @@ async def fetch_snapshot(client: stripe.StripeClient, customer_id: str) -> Snaps
             mapping.payment_method_of(method, default) for method in methods_call.result()
         ),
         invoices=tuple(mapping.invoice_of(invoice) for invoice in invoices_call.result()),
+        next_invoice=mapping.next_invoice_of(preview) if preview else None,
     )
 
 
@@ -88,6 +94,17 @@ async def _invoices(client: stripe.StripeClient, customer_id: str) -> list[strip
     return await _unless_missing(
         _first_page(client.v1.invoices.list_async({"customer": customer_id, "limit": INVOICES}))
     )
+
+
+async def _preview(client: stripe.StripeClient, customer_id: str) -> stripe.Invoice | None:
+    """Return the next invoice of a customer as Stripe foresees it, None when there is none to foresee."""
+    try:
+        return await client.v1.invoices.create_preview_async({"customer": customer_id})
+    except stripe.InvalidRequestError as error:
+        # What cannot be foreseen (such as a tax without an address) must not keep the rest from being known.
+        if error.code != "invoice_upcoming_none" and not is_missing(error):
+            _log.warning("Stripe foresees no next invoice: %s", error.code or error.user_message)
+        return None
 
 
 async def _newest_prices(client: stripe.StripeClient) -> dict[str, stripe.Price]:

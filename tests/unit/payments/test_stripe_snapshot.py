@@ -14,6 +14,11 @@ from billing_ui.payments.types import NoCustomer, Snapshot, SubscriptionState
 from tests.unit.payments.scripted import ScriptedServer, error_answer
 from tests.unit.payments.shop import Shop
 
+PREVIEW = "/v1/invoices/create_preview"
+NOTHING_COMING = error_answer(
+    400, {"type": "invalid_request_error", "code": "invoice_upcoming_none", "message": "None."}
+)
+
 
 async def test_a_customer_with_a_plan_is_fetched_whole(driver: StripeDriver, shop: Shop) -> None:
     product = await shop.product("Team", unit_label="seat")
@@ -103,12 +108,14 @@ async def test_items_beyond_those_that_come_with_a_subscription_are_fetched(
     }
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == PREVIEW:
+            return await NOTHING_COMING(request)
         return web.json_response(answers.get(request.path, listed([])))
 
     scripted.answers = [answer]
     (found,) = (await scripted_driver.fetch_snapshot("cus_1")).subscriptions
     assert [one.id for one in found.items] == [one["id"] for one in items]
-    assert len(scripted.seen) == 6
+    assert len(scripted.seen) == 7
 
 
 def item(number: int) -> dict[str, Any]:
@@ -218,16 +225,18 @@ async def test_one_call_failing_fails_the_snapshot_with_its_own_reason(
 async def test_everything_is_asked_for_at_once(
     scripted: ScriptedServer, scripted_driver: StripeDriver
 ) -> None:
-    all_here = asyncio.Barrier(5)
+    all_here = asyncio.Barrier(6)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         async with asyncio.timeout(5):
-            # Opens only when the customer and all four lists are waiting.
+            # Opens only when the customer, all four lists and the preview are waiting.
             await all_here.wait()
         if request.path.startswith("/v1/customers/"):
             return web.json_response({"id": "cus_1", "object": "customer", "deleted": True})
+        if request.path == PREVIEW:
+            return await NOTHING_COMING(request)
         return web.json_response(listed([]))
 
     scripted.answers = [answer]
     assert (await scripted_driver.fetch_snapshot("cus_1")).customer.deleted
-    assert len(scripted.seen) == 5
+    assert len(scripted.seen) == 6
