@@ -25,18 +25,20 @@ class Customer(SQLModel, table=True):
     `partial`: what we have of it was listed in bulk, never fetched whole. The worker leaves such a customer
     alone until something marks it: an event, or somebody who looks at it.
 
-    `attempts` counts the failures since the last success. The worker waits until `next_attempt_at`, and gives
-    up at `parked_at`. `marked_at` and `marked_by` (the id of a request) say since when and by what it is out
-    of date; they are for people and metrics and decide nothing.
+    `attempts` counts the failures since the last success, the first of which was at `failing_since`. The worker
+    waits until `next_attempt_at`, and gave up at `parked_at`. `marked_at` and `marked_by` (the id of a request)
+    say since when and by what it is out of date: whose turn it is first, and for people and metrics.
     """
 
     __table_args__ = (
         UniqueConstraint("team_id", "provider", "generation", name="uq_customer_claim"),
         UniqueConstraint("provider", "provider_customer_id", name="uq_customer_provider_id"),
-        # Customers out of date are few among many: the worker finds them without a scan.
+        # Customers out of date are few among many: the worker finds them without a scan, those it gave up
+        # on left out.
         Index(
             "ix_customer_out_of_date",
             "provider",
+            "parked_at",
             "marked_at",
             postgresql_where=text("wanted > applied AND NOT partial"),
             sqlite_where=text("wanted > applied AND NOT partial"),
@@ -64,6 +66,7 @@ class Customer(SQLModel, table=True):
     sync_traceback: str | None = None
     partial: bool = False
     attempts: int = 0
+    failing_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     parked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     marked_at: datetime | None = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -21,7 +21,8 @@ class InboxEvent(SQLModel, table=True):
     """One accepted event. What it made out of date was marked in the transaction that stored it.
 
     Its key is the provider's own id: a second delivery finds the first. `provider_customer_id` is whom it
-    concerns, resolved when it was accepted; `request_id` is of the request that brought it.
+    concerns, resolved when it was accepted, and `catalog` whether it concerns what the provider sells;
+    `request_id` is of the request that brought it.
     """
 
     __tablename__ = "inbox_event"
@@ -33,5 +34,6 @@ class InboxEvent(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     received_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
     provider_customer_id: str | None = Field(default=None, max_length=255)
+    catalog: bool = False
     request_id: str | None = Field(default=None, max_length=64)
     payload: dict[str, Any] = Field(sa_type=JSON_DOCUMENT)

@@ -48,7 +48,7 @@ def upgrade() -> None:
     op.create_table(
         "provider_pace",
         sa.Column("provider", sa.String(length=20), nullable=False),
-        sa.Column("next_call_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_call_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("provider"),
     )
     op.create_table(
@@ -85,6 +85,7 @@ def upgrade() -> None:
             sa.Column("partial", sa.Boolean(), nullable=False, server_default=sa.false())
         )
         customer.add_column(sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"))
+        customer.add_column(sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
         customer.add_column(sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True))
         customer.add_column(sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True))
         customer.add_column(sa.Column("marked_at", sa.DateTime(timezone=True), nullable=True))
@@ -101,7 +102,7 @@ def upgrade() -> None:
         customer.alter_column("attempts", server_default=None)
         customer.create_index(
             "ix_customer_out_of_date",
-            ["provider", "marked_at"],
+            ["provider", "parked_at", "marked_at"],
             postgresql_where=sa.text("wanted > applied AND NOT partial"),
             sqlite_where=sa.text("wanted > applied AND NOT partial"),
         )
