@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 BUSY_TIMEOUT_MS = 5_000
+_SYNCHRONOUS = "NORMAL"
 
 
 class Database:
@@ -47,6 +48,7 @@ class Database:
         )
         self._writing: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._durable_writer = self._writer.execution_options(synchronous="FULL")
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -58,8 +60,12 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncSession]:
         """Open a session for writing; commits at the end, rolls back on any exception.
+
+        Args:
+            durable: let what is committed survive a loss of power, which on SQLite takes a wait for the
+                disk; PostgreSQL waits for it always, unless its operator decided otherwise.
 
         Raises:
             RuntimeError: this task is already writing; on SQLite it would wait for itself.
@@ -69,7 +75,9 @@ class Database:
         with self._writes_once():
             async with (
                 self._turn(),
-                AsyncSession(self._writer, expire_on_commit=False) as session,
+                AsyncSession(
+                    self._durable_writer if durable else self._writer, expire_on_commit=False
+                ) as session,
                 session.begin(),
             ):
                 yield session
@@ -102,7 +110,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=NORMAL",
+        f"synchronous={_SYNCHRONOUS}",
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT_MS}",
     ):
@@ -111,10 +119,17 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    begin: str = connection.get_execution_options().get("begin", "BEGIN")
-    # Each step of a cursor is a trip to the connection's thread and back; this is one.
+    options = connection.get_execution_options()
+    begin: str = options.get("begin", "BEGIN")
+    synchronous: str = options.get("synchronous", _SYNCHRONOUS)
+    # Each step of a cursor is a trip to the connection's thread and back; these are one each.
     adapted = cast(AdaptedConnection, connection.connection.dbapi_connection)
     try:
+        if connection.info.get("synchronous", _SYNCHRONOUS) != synchronous:
+            # It says how the next transactions are committed, and cannot be said within one.
+            pragma = f"PRAGMA synchronous={synchronous}"
+            adapted.run_async(lambda sqlite: sqlite.execute_fetchall(pragma))
+            connection.info["synchronous"] = synchronous
         adapted.run_async(lambda sqlite: sqlite.execute_fetchall(begin))
     except sqlite3.Error as error:
         raise OperationalError(begin, None, error, hide_parameters=True) from error

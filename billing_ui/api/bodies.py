@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect
 
-from billing_ui.api.errors import BadRequest
+from billing_ui.api.errors import BadRequest, BodyTooLarge
 
 MAX_BODY_BYTES: Final = 64 * 1024
 _MAX_FORM_FIELDS: Final = 32
@@ -61,23 +61,33 @@ async def read_form(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-async def _read(request: Request) -> bytes:
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Return the body as it came, of at most `limit` bytes; what it says of its own length is not relied on.
+
+    Raises:
+        BodyTooLarge: it is larger; the rest of it was not read.
+        BadRequest: it was cut off.
+    """
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:12]) > MAX_BODY_BYTES:
-        raise BadRequest(_too_large())
+    if declared.isdecimal() and int(declared[:12]) > limit:
+        raise BodyTooLarge(limit)
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise BadRequest(_too_large())
+            if len(body) > limit:
+                raise BodyTooLarge(limit)
     except ClientDisconnect:
         raise BadRequest("body: cut off") from None
     return bytes(body)
 
 
-def _too_large() -> str:
-    return f"body: larger than {MAX_BODY_BYTES // 1024} KiB"
+async def _read(request: Request) -> bytes:
+    try:
+        return await read_bytes(request, MAX_BODY_BYTES)
+    except BodyTooLarge as error:
+        # These addresses have one answer to every body they cannot take.
+        raise BadRequest(str(error)) from None
 
 
 def _require_content_type(request: Request, wanted: str) -> None:

@@ -15,6 +15,7 @@ from billing_ui.accounts.errors import InvalidCredentials, NoTeam, Unauthenticat
 from billing_ui.payments.types import (
     InvalidRequest,
     InvalidReturnUrl,
+    InvalidSignature,
     NoCustomer,
     NotAllowed,
     PaymentError,
@@ -37,6 +38,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     INVALID_REQUEST = "INVALID_REQUEST"
     INVALID_RETURN_URL = "INVALID_RETURN_URL"
+    TOO_LARGE = "TOO_LARGE"
     PROVIDER_MISMATCH = "PROVIDER_MISMATCH"
     PROVIDER_ERROR = "PROVIDER_ERROR"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
@@ -51,6 +53,7 @@ STATUS: Final[dict[Code, HTTPStatus]] = {
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
     Code.INVALID_RETURN_URL: HTTPStatus.BAD_REQUEST,
+    Code.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.PROVIDER_MISMATCH: HTTPStatus.CONFLICT,
     Code.PROVIDER_ERROR: HTTPStatus.BAD_GATEWAY,
     Code.PROVIDER_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -61,6 +64,14 @@ STATUS: Final[dict[Code, HTTPStatus]] = {
 
 class BadRequest(Exception):
     """The request cannot be read; the message starts with the wire name of the field, or with "body"."""
+
+
+class BodyTooLarge(BadRequest):
+    """The body is larger than this address takes."""
+
+    def __init__(self, limit: int) -> None:
+        """Name the limit, in bytes."""
+        super().__init__(f"body: larger than {limit // 1024} KiB")
 
 
 class ForeignOrigin(Exception):
@@ -87,6 +98,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     InvalidCredentials: Code.UNAUTHORIZED,
     ForeignOrigin: Code.FORBIDDEN,
     BadRequest: Code.INVALID_REQUEST,
+    BodyTooLarge: Code.TOO_LARGE,
     NoSuchPath: Code.NOT_FOUND,
     NoTeam: Code.NOT_FOUND,
     NotAllowed: Code.FORBIDDEN,
@@ -94,6 +106,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     ProviderMismatch: Code.PROVIDER_MISMATCH,
     InvalidRequest: Code.INVALID_REQUEST,
     InvalidReturnUrl: Code.INVALID_RETURN_URL,
+    InvalidSignature: Code.UNAUTHORIZED,
     ProviderUnavailable: Code.PROVIDER_UNAVAILABLE,
     PaymentError: Code.PROVIDER_ERROR,
 }

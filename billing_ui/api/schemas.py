@@ -175,6 +175,12 @@ class Invoices(Answer):
     ]
 
 
+class Received(Answer):
+    """The event is stored: it need not be sent again."""
+
+    received: Literal[True] = True
+
+
 class Health(Answer):
     """The state of this process."""
 

@@ -1,12 +1,18 @@
 """What every use case works with: settings, database and drivers, opened once a process."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from pydantic import SecretStr
+
+from billing_ui.billing.arrivals import Arrival, gather_arrivals
+from billing_ui.billing.group_commit import GroupCommit
 from billing_ui.billing.live import Live
 from billing_ui.billing.wake import Wake
 from billing_ui.database import Database
 from billing_ui.payments.driver import Drivers
 from billing_ui.settings import Settings, get_settings
+from billing_ui.telemetry import hide
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,7 @@ class Services:
     Attributes:
         live: tells open pages of a team that its billing changed.
         work: wakes the worker of this process when a customer or the catalogue was marked out of date.
+        fetched: wakes who waits in this process for a fetch of somebody else's to end.
     """
 
     settings: Settings
@@ -23,11 +30,24 @@ class Services:
     drivers: Drivers
     live: Live = field(default_factory=Live)
     work: Wake = field(default_factory=Wake)
+    fetched: Wake = field(default_factory=Wake)
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
-        """Open the database and the drivers that `settings` name; nothing connects yet."""
+        """Open the database and the drivers that `settings` name; nothing connects yet.
+
+        From now on no log line holds any of their secrets.
+        """
+        for _, value in settings:
+            if isinstance(value, SecretStr):
+                # One setting can hold several, separated by commas.
+                hide(part.strip() for part in value.get_secret_value().split(","))
         return cls(settings, Database(settings.database_url), Drivers(settings))
+
+    @cached_property
+    def arrivals(self) -> GroupCommit[Arrival, bool]:
+        """Where events that arrive wait for the transaction they share; tells whether each is new."""
+        return gather_arrivals(self.database)
 
     async def close(self) -> None:
         """Close every connection."""

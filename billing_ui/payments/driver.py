@@ -108,7 +108,9 @@ class Driver(Protocol):
         """Check a webhook's signature over its raw body and return its event.
 
         Raises:
-            InvalidSignature: no configured secret verifies it, or none is configured.
+            NoWebhookSecret: none is configured.
+            InvalidSignature: no configured secret verifies it.
+            InvalidRequest: it is signed, but not an event.
         """
         ...
 

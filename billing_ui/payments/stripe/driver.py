@@ -86,6 +86,7 @@ class StripeDriver:
         self._client, self._transport = open_client(secret_key, api_base)
         self._webhook_secrets = webhook_secrets
         self._portal_configuration = portal_configuration
+        self._livemode = webhooks.livemode_of(secret_key)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -101,11 +102,10 @@ class StripeDriver:
             base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
         if not key:
             raise ProviderRejected("Stripe has no API key. Set STRIPE_SECRET_KEY.")
-        secrets = settings.stripe_webhook_secret.get_secret_value().split(",")
         return cls(
             key,
             api_base=base or API_BASE,
-            webhook_secrets=tuple(secret.strip() for secret in secrets if secret.strip()),
+            webhook_secrets=webhooks.webhook_secrets(settings),
             portal_configuration=settings.stripe_portal_configuration or None,
         )
 
@@ -278,7 +278,7 @@ class StripeDriver:
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """Check a webhook's signature over its raw body and return its event."""
-        return webhooks.verify(self._webhook_secrets, headers, body)
+        return webhooks.verify(self._webhook_secrets, headers, body, livemode=self._livemode)
 
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
         """Walk the events created at or after `since` (UTC), newest first; Stripe keeps 30 days of them."""

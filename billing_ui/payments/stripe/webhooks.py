@@ -1,14 +1,21 @@
 """Stripe's events: whether a webhook is genuine, and which customer or catalogue an event makes out of date."""
 
-import json
-from collections.abc import Iterable, Mapping
+import hmac
+from collections.abc import Collection, Mapping
 from datetime import UTC
 from typing import Any
 
 import stripe
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel
+from pydantic_core import from_json
 
-from billing_ui.payments.types import InvalidRequest, InvalidSignature, ProviderEvent
+from billing_ui.payments.types import (
+    InvalidRequest,
+    InvalidSignature,
+    NoWebhookSecret,
+    ProviderEvent,
+)
+from billing_ui.settings import Settings
 
 TOLERANCE_SECONDS = 300
 """How old a signature may be; an older one could be a recording."""
@@ -22,6 +29,13 @@ class _Data(BaseModel):
     previous_attributes: dict[str, Any] | None = None
 
 
+class _Related(BaseModel):
+    """What a thin event has in the place of `data`."""
+
+    id: str
+    type: str
+
+
 class _Event(BaseModel):
     """What every version of Stripe's events has; `created` is Unix time, in thin events ISO 8601.
 
@@ -31,29 +45,59 @@ class _Event(BaseModel):
     id: str
     type: str
     created: AwareDatetime
+    livemode: bool | None = None
     data: _Data | None = None
+    related_object: _Related | None = None
 
 
-def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+def webhook_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return the signing secrets that `settings` name; several while one is being replaced.
+
+    Nobody registers the embedded sandbox by hand: its secret is derived from this installation's own.
+    """
+    named = settings.stripe_webhook_secret.get_secret_value().split(",")
+    secrets = tuple(secret.strip() for secret in named if secret.strip())
+    if secrets or not settings.sandbox:
+        return secrets
+    return (f"whsec_{hmac.digest(settings.signing_key, b'sandbox webhooks', 'sha256').hex()}",)
+
+
+def livemode_of(secret_key: str) -> bool | None:
+    """Return whether a key is of live mode, or None when it does not tell."""
+    mode = secret_key.partition("_")[2].partition("_")[0]
+    return {"live": True, "test": False}.get(mode)
+
+
+def verify(
+    secrets: Collection[str],
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    livemode: bool | None = None,
+) -> ProviderEvent:
     """Return the event of a webhook that one of `secrets` signed.
 
     Args:
         secrets: the endpoint's signing secrets; several while one is being replaced.
         headers: the request's headers, in any case.
         body: the request's body as it came.
+        livemode: as of `event_of`.
 
     Raises:
-        InvalidSignature: none of `secrets` verifies it, or there is none.
+        NoWebhookSecret: `secrets` holds none.
+        InvalidSignature: none of `secrets` verifies it.
         InvalidRequest: it is signed, but not an event.
     """
+    if not any(secrets):
+        raise NoWebhookSecret()
     signature = next(
         (value for name, value in headers.items() if name.lower() == "stripe-signature"), ""
     )
     if not any(_signed(body, signature, secret) for secret in secrets):
         raise InvalidSignature()
     try:
-        return event_of(json.loads(body))
-    except (json.JSONDecodeError, ValidationError):
+        return event_of(from_json(body, allow_inf_nan=False), livemode=livemode)
+    except ValueError:
         raise InvalidRequest("The body is not an event of Stripe's.") from None
 
 
@@ -69,22 +113,33 @@ def _signed(body: bytes, signature: str, secret: str) -> bool:
     return True
 
 
-def event_of(payload: Any) -> ProviderEvent:
+def event_of(payload: Any, *, livemode: bool | None = None) -> ProviderEvent:
     """Return an event reduced to what it makes out of date.
+
+    Args:
+        livemode: the mode of our key; None when that cannot be told, and no event is foreign.
 
     Raises:
         pydantic.ValidationError: `payload` is no event.
     """
     event = _Event.model_validate(payload)
-    data = event.data or _Data()
+    foreign = None not in (livemode, event.livemode) and livemode != event.livemode
+    subject = (event.data and event.data.object) or _related_subject(event.related_object)
+    previous = (event.data and event.data.previous_attributes) or {}
     return ProviderEvent(
         id=event.id,
         type=event.type,
         created_at=event.created.astimezone(UTC),
-        customer_id=_customer_id(data.object or {}, data.previous_attributes or {}),
-        catalog=event.type.startswith(_CATALOG_EVENTS),
+        customer_id=None if foreign else _customer_id(subject, previous),
+        payment_method_id=None if foreign else _payment_method_id(subject),
+        catalog=not foreign and event.type.removeprefix("v1.").startswith(_CATALOG_EVENTS),
+        foreign=foreign,
         payload=_without_session_url(payload),
     )
+
+
+def _related_subject(related: _Related | None) -> dict[str, Any]:
+    return {} if related is None else {"id": related.id, "object": related.type}
 
 
 def _customer_id(subject: dict[str, Any], previous: dict[str, Any]) -> str | None:
@@ -92,6 +147,12 @@ def _customer_id(subject: dict[str, Any], previous: dict[str, Any]) -> str | Non
         return _id(subject)
     # A payment method just detached has no customer any more, but says whose it was.
     return _id(subject.get("customer")) or _id(previous.get("customer"))
+
+
+def _payment_method_id(subject: dict[str, Any]) -> str | None:
+    if subject.get("object") == "payment_method":
+        return _id(subject)
+    return _id(subject.get("payment_method"))
 
 
 def _id(value: object) -> str | None:

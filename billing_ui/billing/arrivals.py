@@ -1,0 +1,218 @@
+"""Storing events that arrive, each once, and marking in the same transaction what they make out of date."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Table, func, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel, col, select
+
+from billing_ui.billing.fetches import Mirror, mark_values
+from billing_ui.billing.group_commit import GroupCommit
+from billing_ui.clock import utc_now
+from billing_ui.database import Database
+from billing_ui.models import Catalog, Customer, EventSource, InboxEvent, PaymentMethod
+from billing_ui.payments.types import ProviderEvent
+from billing_ui.settings import Provider
+
+_BATCH: Final = 64
+"""How many events share a transaction at most."""
+
+EventKey: TypeAlias = tuple[str, str]
+"""A provider and its id of an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event as it came: from which provider, by which way, and with which request."""
+
+    provider: Provider
+    event: ProviderEvent
+    source: EventSource
+    request_id: str | None = None
+
+    @property
+    def key(self) -> EventKey:
+        """What makes it the same event when it comes again."""
+        return self.provider.value, self.event.id
+
+
+def gather_arrivals(database: Database) -> GroupCommit[Arrival, bool]:
+    """Return what stores events that arrive at the same time in one transaction; True for a new one."""
+
+    async def commit(arrivals: Sequence[Arrival]) -> Sequence[bool]:
+        return await store_arrivals(database, arrivals)
+
+    return GroupCommit(commit, limit=_BATCH, separable=may_be_one_value)
+
+
+async def store_arrivals(database: Database, arrivals: Sequence[Arrival]) -> tuple[bool, ...]:
+    """Store events in one transaction, and mark what the new ones make out of date.
+
+    Every transaction goes through events, catalogues and customers in the same order, so that two
+    processes never wait for each other.
+
+    Returns:
+        For each arrival whether its event was new; of several of one event, the first counts.
+    """
+    distinct = {arrival.key: arrival for arrival in reversed(arrivals)}
+    async with database.write(durable=True) as session:
+        connection = await session.connection()
+        customers = await _customers(connection, list(distinct.values()))
+        new = await _insert_events(connection, distinct, customers)
+        if new:
+            await _mark_catalogs(connection, [distinct[key] for key in new])
+            await _mark_customers(connection, [distinct[key] for key in new], customers)
+    return tuple(arrival.key in new and distinct[arrival.key] is arrival for arrival in arrivals)
+
+
+async def mark(
+    connection: AsyncConnection,
+    provider: str,
+    *,
+    customer_id: str | None,
+    catalog: bool,
+    request_id: str | None = None,
+) -> None:
+    """Mark a customer of a provider, or its catalogue, or both, out of date once more."""
+    if catalog:
+        await _mark(connection, Catalog, [{"provider": provider, "wanted": 1}], ["provider"])
+    if customer_id is not None:
+        row = _customer_row(provider, customer_id, 1, request_id)
+        await _mark(connection, Customer, [row], ["provider", "provider_customer_id"])
+
+
+def may_be_one_value(error: Exception) -> bool:
+    """Return whether the database may have refused one event's values, rather than everything."""
+    if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
+        return False
+    return isinstance(error, StatementError)
+
+
+async def _customers(
+    connection: AsyncConnection, arrivals: Sequence[Arrival]
+) -> dict[EventKey, str]:
+    """Return the provider's id of the customer that each event concerns, as far as one is known.
+
+    An event about a payment method may name no customer; then it is that of our own row of it.
+    """
+    found = {
+        arrival.key: arrival.event.customer_id
+        for arrival in arrivals
+        if arrival.event.customer_id is not None
+    }
+    methods = {
+        arrival.key: (arrival.provider.value, arrival.event.payment_method_id)
+        for arrival in arrivals
+        if arrival.event.customer_id is None and arrival.event.payment_method_id is not None
+    }
+    if methods:
+        owners = await _owners(connection, sorted(set(methods.values())))
+        found |= {key: owners[method] for key, method in methods.items() if method in owners}
+    return found
+
+
+async def _owners(
+    connection: AsyncConnection, methods: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    query = (
+        select(PaymentMethod.provider, PaymentMethod.id, Customer.provider_customer_id)
+        .join(Customer, col(Customer.id) == PaymentMethod.customer_id)
+        .where(tuple_(col(PaymentMethod.provider), col(PaymentMethod.id)).in_(methods))
+    )
+    rows = (await connection.execute(query)).all()
+    return {(provider, method): owner for provider, method, owner in rows if owner is not None}
+
+
+async def _insert_events(
+    connection: AsyncConnection,
+    arrivals: dict[EventKey, Arrival],
+    customers: dict[EventKey, str],
+) -> set[EventKey]:
+    """Insert events; returns which of them were not there."""
+    now = utc_now()
+    rows = [
+        {
+            "provider": arrival.provider.value,
+            "id": arrival.event.id,
+            "type": arrival.event.type,
+            "source": arrival.source.value,
+            "created_at": arrival.event.created_at,
+            "received_at": now,
+            "provider_customer_id": customers.get(key),
+            "catalog": arrival.event.catalog,
+            "request_id": arrival.request_id,
+            "payload": arrival.event.payload,
+        }
+        for key, arrival in sorted(arrivals.items())
+    ]
+    statement = (
+        _insert(connection, InboxEvent)
+        .on_conflict_do_nothing()
+        .returning(col(InboxEvent.provider), col(InboxEvent.id))
+    )
+    result = await connection.execute(statement, rows)
+    return {(provider, event) for provider, event in result}
+
+
+async def _mark_catalogs(connection: AsyncConnection, new: Sequence[Arrival]) -> None:
+    times = Counter(arrival.provider.value for arrival in new if arrival.event.catalog)
+    rows = [{"provider": provider, "wanted": count} for provider, count in sorted(times.items())]
+    await _mark(connection, Catalog, rows, ["provider"])
+
+
+async def _mark_customers(
+    connection: AsyncConnection, new: Sequence[Arrival], customers: dict[EventKey, str]
+) -> None:
+    times: Counter[tuple[str, str]] = Counter()
+    request_ids: dict[tuple[str, str], str | None] = {}
+    for arrival in new:
+        if (customer := customers.get(arrival.key)) is not None:
+            times[arrival.provider.value, customer] += 1
+            request_ids[arrival.provider.value, customer] = arrival.request_id
+    rows = [
+        _customer_row(provider, customer, count, request_ids[provider, customer])
+        for (provider, customer), count in sorted(times.items())
+    ]
+    await _mark(connection, Customer, rows, ["provider", "provider_customer_id"])
+
+
+def _customer_row(
+    provider: str, customer_id: str, times: int, request_id: str | None
+) -> dict[str, Any]:
+    """Return the row of a customer of nobody's: what is inserted when we have not heard of it yet."""
+    return {
+        "provider": provider,
+        "provider_customer_id": customer_id,
+        "wanted": times,
+        "marked_by": request_id,
+    }
+
+
+async def _mark(
+    connection: AsyncConnection,
+    mirror: Mirror,
+    rows: Sequence[dict[str, Any]],
+    key: Sequence[str],
+) -> None:
+    """Insert rows, or mark those that are there as often as their `wanted` says."""
+    if not rows:
+        return
+    statement = _insert(connection, mirror)
+    inserted = statement.excluded
+    values = mark_values(mirror) | {"wanted": col(mirror.wanted) + inserted.wanted}
+    if mirror is Customer:
+        values["marked_at"] = func.coalesce(col(Customer.marked_at), inserted.marked_at)
+        values["marked_by"] = inserted.marked_by
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=key, set_=values), list(rows)
+    )
+
+
+def _insert(connection: AsyncConnection, model: type[SQLModel]) -> Any:
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
