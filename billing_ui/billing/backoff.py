@@ -29,7 +29,8 @@ def retry_delay(
         first: the delay after the first failure.
         longest: what the delays grow to.
     """
-    delay = min(first * 2 ** min(failures - 1, _DOUBLINGS), longest) * (1 - chance / 4)
+    doubled: timedelta = first * 2 ** min(failures - 1, _DOUBLINGS)
+    delay = min(doubled, longest) * (1 - chance / 4)
     if retry_after is None:
         return delay
     asked = min(timedelta(seconds=retry_after), LONGEST_ASKED_FOR)

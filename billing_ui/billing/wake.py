@@ -20,13 +20,7 @@ class Wake:
         self.rings = 0
         self.relay: Callable[[], None] | None = None
         self._waiting: set[asyncio.Future[None]] = set()
-        self._rings = 0
         self._attended = False
-
-    @property
-    def rings(self) -> int:
-        """How often it rang here; remember it before looking for work, and hand it to `wait` afterwards."""
-        return self._rings
 
     def ring(self) -> None:
         """Wake everybody who waits; call it after the commit that made work."""
@@ -37,7 +31,6 @@ class Wake:
     def ring_here(self) -> None:
         """Wake everybody who waits in this process, because it rang in another one."""
         self.rings += 1
-        self._rings += 1
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
