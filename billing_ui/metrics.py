@@ -66,7 +66,7 @@ class SyncOutcome(StrEnum):
 
 _registry: Final = CollectorRegistry()
 # When each series began: as many series again, which nothing here reads.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def _counter(name: str, says: str, *labels: str) -> Counter:
@@ -205,25 +205,30 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx"
 
 
-def gauge(name: str, says: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
-    """Return something that was looked up for this scrape.
+def gauge(name: str, says: str, value: float) -> Metric:
+    """Return something that was looked up for this scrape; `name` is without our prefix."""
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", says, value=value)
+
+
+def gauges(name: str, says: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    """Return something that was looked up for this scrape of several things.
 
     Args:
         name: without our prefix.
-        label: what tells the values apart, such as `provider`.
-        values: each with what it stands beside.
+        label: what tells them apart, such as `provider`.
+        values: which one, and its value.
     """
     family = GaugeMetricFamily(f"{_PREFIX}_{name}", says, labels=[label])
-    for of, value in values:
-        family.add_metric([of], value)
+    for which, value in values:
+        family.add_metric([which], value)
     return family
 
 
-def exposition(gauges: Iterable[Metric] = ()) -> bytes:
-    """Return everything counted by all processes, and `gauges`, as Prometheus reads it (`CONTENT_TYPE`)."""
-    looked_up = CollectorRegistry()
-    looked_up.register(_Given(gauges))
-    return generate_latest(_all_processes() if _SHARED else _registry) + generate_latest(looked_up)
+def exposition(looked_up: Iterable[Metric] = ()) -> bytes:
+    """Return everything counted by all processes, and `looked_up`, as Prometheus reads it (`CONTENT_TYPE`)."""
+    given = CollectorRegistry()
+    given.register(_Given(looked_up))
+    return generate_latest(_all_processes() if _SHARED else _registry) + generate_latest(given)
 
 
 def _all_processes() -> CollectorRegistry:

@@ -3,8 +3,9 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from uuid import uuid4
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -17,8 +18,9 @@ _SECRET_NAME: Final = re.compile(
 """A value under such a name is hidden whole."""
 
 _SECRETS_IN_TEXT: Final = (
-    # Providers' keys and webhook secrets.
-    (re.compile(r"\b(?:sk|rk|whsec|ek)_[A-Za-z0-9_]+"), _HIDDEN),
+    # Providers' keys, and the secrets of their webhooks; Lemon Squeezy's key is a JWT.
+    (re.compile(r"\b(?:(?:sk|rk|ek|whsec|pdl)_|polar_[a-z]+_)[A-Za-z0-9_+/=-]+"), _HIDDEN),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), _HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {_HIDDEN}"),
     (
         re.compile(r"(?i)\b((?:set-)?cookie|authorization)(\"?\s*[:=]\s*\"?)[^\r\n\"]+"),
@@ -42,11 +44,43 @@ _SECRETS_IN_TEXT: Final = (
 )
 
 
+_LEAST_LENGTH: Final = 8
+"""What is shorter could be a word; hiding it wherever it stands would spoil what the log says."""
+
+_hidden_values: set[str] = set()
+_hidden_pattern: re.Pattern[str] | None = None
+
+
+def hide(values: Iterable[str]) -> None:
+    """Keep these very values out of every log line from now on, wherever they may stand in it.
+
+    Secrets that an operator makes up, such as METRICS_TOKEN, have no shape to be known by.
+    """
+    global _hidden_pattern
+    _hidden_values.update(value for value in values if len(value) >= _LEAST_LENGTH)
+    # The longest first: of two that begin alike, nothing of the longer one may stay.
+    longest_first = sorted(_hidden_values, key=len, reverse=True)
+    _hidden_pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
 def redact(text: str) -> str:
     """Return `text` without secrets: keys, tokens, cookies, passwords, tickets and hosted pages' addresses."""
+    if _hidden_pattern is not None:
+        text = _hidden_pattern.sub(_HIDDEN, text)
     for pattern, replacement in _SECRETS_IN_TEXT:
         text = pattern.sub(replacement, text)
     return text
+
+
+def new_request_id() -> str:
+    """Return an id for something that begins here: a request, or what somebody does on a page."""
+    return uuid4().hex
+
+
+def current_request_id() -> str | None:
+    """Return the id that the running task's log lines carry, None outside a request."""
+    identifier = structlog.contextvars.get_contextvars().get("request_id")
+    return identifier if isinstance(identifier, str) else None
 
 
 def configure_logging(*, json: bool | None = None, level: int = logging.INFO) -> None:
@@ -89,8 +123,9 @@ def configure_logging(*, json: bool | None = None, level: int = logging.INFO) ->
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # They log whole URLs and bodies, or each of their steps, at levels nobody reads in production.
-    for name in ("stripe", "httpx", "aiosqlite", "asyncio", "alembic"):
+    # They log whole URLs and bodies, or each of their steps, at levels nobody reads in production; the API
+    # writes a line of its own for each request.
+    for name in ("stripe", "httpx", "aiosqlite", "asyncio", "alembic", "uvicorn.access"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

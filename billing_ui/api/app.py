@@ -7,10 +7,10 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from billing_ui.api import auth, billing, docs, health, payments
+from billing_ui.api import auth, billing, docs, health, metrics, payments, webhooks
 from billing_ui.api.errors import Code, NoSuchPath, Problem, envelope, problem_of
 from billing_ui.api.health import Readiness
-from billing_ui.api.middleware import OneHost, QuietAnswers, RequestId
+from billing_ui.api.middleware import Observed, OneHost, QuietAnswers
 from billing_ui.billing.services import Services
 
 
@@ -30,7 +30,10 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     )
     app.state.services = services
     app.state.readiness = readiness
-    parts = (auth.router, auth.forms, billing.router, payments.router, health.router, docs.router)
+    parts = (
+        *(auth.router, auth.forms, billing.router, payments.router, webhooks.router),
+        *(health.router, metrics.router, docs.router),
+    )
     routes = [route for part in parts for route in part.routes]
     # Flat and not by include_router, which would add a step to each request and change nothing here.
     app.router.routes.extend(routes)
@@ -38,7 +41,7 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     app.router.routes.append(Route("/api/{path:path}", _Unknown(routes), include_in_schema=False))
     app.add_middleware(QuietAnswers)
     app.add_middleware(OneHost, settings=lambda: services().settings)
-    app.add_middleware(RequestId)
+    app.add_middleware(Observed)
     return app
 
 

@@ -22,7 +22,7 @@ async def by_bearer(request: Request) -> Identity:
     Raises:
         Unauthenticated: there is none, or it is not valid.
     """
-    return await _known(request, _bearer_token(request))
+    return await _known(request, bearer_token(request))
 
 
 async def by_cookie(request: Request) -> Identity:
@@ -47,7 +47,7 @@ async def by_bearer_or_cookie(request: Request) -> Identity:
     Raises:
         Unauthenticated, ForeignOrigin: as `by_bearer` and `by_cookie`.
     """
-    if _bearer_token(request) is not None:
+    if bearer_token(request) is not None:
         return await by_bearer(request)
     return await by_cookie(request)
 
@@ -69,7 +69,8 @@ def require_own_origin(request: Request) -> None:
         raise ForeignOrigin(settings.base_url)
 
 
-def _bearer_token(request: Request) -> str | None:
+def bearer_token(request: Request) -> str | None:
+    """Return the token in the Authorization header, None when it holds none of that kind."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 

@@ -1,29 +1,44 @@
-"""What surrounds every request, pages included: its id, and in the sandbox the one host name it must come to.
+"""What surrounds every request, pages included: its id and its line in the log, and the host name it must come to.
 
 Plain ASGI, so that it can wrap the whole app of the roof as well as the API alone.
 """
 
 import re
 from collections.abc import Callable
+from http import HTTPStatus
+from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import structlog
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from billing_ui import metrics
 from billing_ui.settings import Settings
+from billing_ui.telemetry import new_request_id
+
+log = structlog.get_logger(__name__)
 
 _ACCEPTABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PROBES: Final = frozenset({"/healthz", "/readyz", "/ping"})
+_PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/ping"})
+_UNKNOWN: Final = "/api/{path}"
+_PAGE: Final = "page"
+"""What no route of the API answered: a page, or a file of one."""
+_UNEVENTFUL: Final = _PROBES | {_PAGE}
+"""What is asked for too often, and tells too little, for a line each time."""
+# Anybody can make up a method, and with each one a time series.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class RequestId:
-    """Gives every request an id, which stands in each log line of it and in the answer's `X-Request-Id`.
+class Observed:
+    """Gives every request an id, counts and times it, and writes a line about each one of the API.
 
-    An id that a proxy in front already gave is kept.
+    The id stands in each log line of the request and in the answer's `X-Request-Id`; one that a proxy in front
+    already gave is kept. A route is named by its template and a query never, because both can hold a ticket.
+    Of pages and probes only what failed here is written down.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,16 +50,23 @@ class RequestId:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        began = perf_counter()
         given = Headers(scope=scope).get("x-request-id", "")
-        identifier = given if _ACCEPTABLE_ID.fullmatch(given) else uuid4().hex
+        identifier = given if _ACCEPTABLE_ID.fullmatch(given) else new_request_id()
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = identifier
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=identifier):
-            await self.app(scope, receive, send_with_id)
+            try:
+                await self.app(scope, receive, send_with_id)
+            finally:
+                _note(scope, status, perf_counter() - began)
 
 
 class OneHost:
@@ -96,6 +118,21 @@ class QuietAnswers:
             await send(message)
 
         await self.app(scope, receive, send_quietly)
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    route = _template(scope)
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    metrics.http_answered(route, method, status, seconds)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or route not in _UNEVENTFUL:
+        log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000, 1))
+
+
+def _template(scope: Scope) -> str:
+    route = scope.get("route")
+    if isinstance(route, APIRoute):
+        return route.path
+    return _UNKNOWN if scope["path"].startswith("/api/") else _PAGE
 
 
 def _host_name(host: str) -> str | None:

@@ -23,6 +23,10 @@ def _restored() -> Iterator[None]:
 SECRETS = [
     ("key sk_test_51Abc_xyz refused", "51Abc"),
     ("whsec_abcdef012345", "abcdef"),
+    ("whsec_YWJj/ZGVm+Z2hp=", "ZGVm"),
+    ("polar_oat_abcdef012345", "abcdef"),
+    ("pdl_ntfset_01abc_abcdef012345", "abcdef"),
+    ("lemon eyJ0eXAi.eyJhdWQi.c2lnbmF0dXJl said no", "eyJhdWQi"),
     ("Authorization: Bearer abc.def.ghi", "abc.def"),
     ("authorization=Basic dXNlcjpwYXNz", "dXNl"),
     ("Cookie: billing_session=s3cr3tvalue; other=1", "s3cr3t"),
@@ -54,7 +58,7 @@ def test_no_log_line_carries_a_secret(
 ) -> None:
     configure_logging(json=True)
     structlog.get_logger("ours").info("an event", detail=text, nested={"list": [text]})
-    logging.getLogger("uvicorn.access").info('%s - "%s"', "127.0.0.1", text)
+    logging.getLogger("uvicorn.error").info('%s - "%s"', "127.0.0.1", text)
     try:
         raise RuntimeError(text)
     except RuntimeError:

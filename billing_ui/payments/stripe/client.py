@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,7 +14,9 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stripe
+import structlog
 
+from billing_ui import metrics
 from billing_ui.payments.types import (
     ConfigurationUnusable,
     CustomerDeleted,
@@ -22,6 +25,9 @@ from billing_ui.payments.types import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from billing_ui.settings import Provider
+
+log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 3.0
 """How long getting a connection may take, name resolution and TLS included."""
@@ -70,14 +76,19 @@ class Transport(stripe.HTTPClient):
             stripe.APIConnectionError: no whole answer came in time; the SDK decides about a retry.
         """
         session = await self._session()
+        began, status = time.perf_counter(), None
         try:
             # A redirect would carry the key to wherever it points; the API never sends one.
             async with session.request(
                 method, url, headers=headers, data=post_data, allow_redirects=False
             ) as response:
-                return await response.read(), response.status, response.headers
+                body = await response.read()
+                status = response.status
+                return body, status, response.headers
         except (aiohttp.ClientError, OSError) as error:
             raise _lost_connection(error) from error
+        finally:
+            metrics.provider_called(Provider.STRIPE, time.perf_counter() - began, status)
 
     def sleep_async(self, secs: float) -> Awaitable[None]:
         """Wait `secs` seconds before a retry."""
@@ -152,14 +163,27 @@ def translated() -> Iterator[None]:
     """Raise what the SDK raises inside as our named errors; of parallel calls, the first failure.
 
     The SDK's exception is left out of the traceback: it carries the request's headers and the answer's body.
+    What of it helps to find the call in Stripe's own log is written to ours.
     """
     try:
         yield
     except stripe.StripeError as error:
-        raise translate(error) from None
+        raise _noted(error) from None
     except ExceptionGroup as failures:
         first = failures.exceptions[0]
-        raise (translate(first) if isinstance(first, stripe.StripeError) else first) from None
+        raise (_noted(first) if isinstance(first, stripe.StripeError) else first) from None
+
+
+def _noted(error: stripe.StripeError) -> PaymentError:
+    log.warning(
+        "provider_call_failed",
+        provider=Provider.STRIPE,
+        kind=type(error).__name__,
+        status=error.http_status,
+        code=error.code,
+        provider_request=error.request_id,
+    )
+    return translate(error)
 
 
 def translate(error: stripe.StripeError) -> PaymentError:
