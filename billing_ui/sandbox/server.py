@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -15,16 +16,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from billing_ui.sandbox.core import control
+from billing_ui.sandbox.core import control, delivery_control
+from billing_ui.sandbox.core.courier import Courier
+from billing_ui.sandbox.core.delivery_faults import DeliveryFaults
 from billing_ui.sandbox.core.faults import Faults
 from billing_ui.sandbox.core.store import Store
-from billing_ui.sandbox.stripe import hosted, lifecycle, resources, seeding
+from billing_ui.sandbox.stripe import hosted, lifecycle, seeding, storms
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.http import StripeAPI
+from billing_ui.sandbox.stripe.resources import webhook_endpoints
 from billing_ui.sandbox.stripe.shapes import Json
-
-assert resources.__all__, "importing the resources registers their operations"
 
 TICK_SECONDS = 30
 """How often what has become due is looked for."""
@@ -56,25 +58,35 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     store, faults = Store(database), Faults()
     account = Account(store, origin, name)
     api = StripeAPI(account, faults)
+    delivery_faults = DeliveryFaults()
+    pack = partial(webhook_endpoints.pack, account)
+    courier = Courier(account.outbox, pack, delivery_faults)
 
     clock = Clock(account)
+
+    def register(url: str, secret: str, events: list[str]) -> Json:
+        with _refusing():
+            return webhook_endpoints.register_known(account, url, secret, events)
 
     async def welcome(request: Request) -> Response:
         return HTMLResponse(WELCOME.format(origin=origin))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        passing = asyncio.create_task(clock.run())
+        tasks = [asyncio.create_task(clock.run()), asyncio.create_task(courier.run())]
         try:
             yield
         finally:
-            passing.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             store.close()
 
     pages = Starlette(
         routes=[
             Route("/", welcome),
             *control.routes(_controlled(account, clock), faults),
+            *delivery_control.routes(register, account.outbox, courier, delivery_faults),
             *hosted.routes(account),
         ],
         # A page elsewhere whose name was pointed at this machine gets nothing.
@@ -137,7 +149,16 @@ def _controlled(account: Account, clock: Clock) -> control.Provider:
         with _refusing():
             yield from seeding.seed(account, wish)
 
-    return control.Provider(call, account.store.transaction, advance, seed, account.store.wipe)
+    def storm(wish: control.Storm) -> Iterator[int]:
+        clock.hold()
+        with _refusing():
+            yield from storms.storm(account, wish)
+
+    def wipe() -> None:
+        account.store.wipe()
+        account.outbox.clear()
+
+    return control.Provider(call, account.store.transaction, advance, seed, storm, wipe)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ All bodies are JSON.
     POST /_control/batch    {"calls": [{"method", "path", "params", "at", "as", "id"}]}
     POST /_control/advance  {"customer", "to"}
     POST /_control/seed     {"customers", "subscriptions_per_customer", "invoices_per_customer", …}
+    POST /_control/storm    {"customers", "events", "seed"}
     GET, POST, DELETE /_control/faults   {"kind", "path", "method", "times", …}
     POST /_control/reset    {}
     GET  /_control/health
@@ -89,6 +90,17 @@ class Seed(Strict):
     email_domain: str = "example.com"
 
 
+class Storm(Strict):
+    """Many real changes at once, over these customers or over all.
+
+    `events` is how many of them are told of; the same `seed` makes the same choices again.
+    """
+
+    customers: list[str] | None = None
+    events: int = Field(ge=0)
+    seed: int | None = None
+
+
 class NewFault(Strict):
     """A fault to put in force; see `Fault`."""
 
@@ -110,6 +122,8 @@ class Provider:
         together: Makes everything inside happen, or nothing.
         advance: Lets time pass for a customer until a Unix time; returns how much happened.
         seed: Inserts in bulk, a chunk for each step of the iterator, which yields counts.
+        storm: Makes many changes, one for each step of the iterator, which yields how many events
+            there were so far.
         wipe: Forgets everything.
     """
 
@@ -117,6 +131,7 @@ class Provider:
     together: Callable[[], AbstractContextManager[None]]
     advance: Callable[[str, int], int]
     seed: Callable[[Seed], Iterator[Json]]
+    storm: Callable[[Storm], Iterator[int]]
     wipe: Callable[[], None]
 
 
@@ -124,7 +139,7 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
     """Return the routes under `/_control`."""
 
     async def batch(request: Request) -> Response:
-        body = await _body(request, Batch)
+        body = await parsed(request, Batch)
         results: list[Json] = []
         try:
             with provider.together():
@@ -135,19 +150,27 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
         return JSONResponse({"results": results})
 
     async def advance(request: Request) -> Response:
-        body = await _body(request, Advance)
+        body = await parsed(request, Advance)
         return JSONResponse({"happened": provider.advance(body.customer, body.to)})
 
     async def seed(request: Request) -> Response:
-        wish, started = await _body(request, Seed), time.perf_counter()
+        wish, started = await parsed(request, Seed), time.perf_counter()
         counts: Json = {}
         for so_far in provider.seed(wish):
             counts = so_far
             await asyncio.sleep(0)  # others are served between two chunks
         return JSONResponse({**counts, "seconds": round(time.perf_counter() - started, 3)})
 
+    async def storm(request: Request) -> Response:
+        wish, started = await parsed(request, Storm), time.perf_counter()
+        events = changes = 0
+        for changes, events in enumerate(provider.storm(wish), start=1):  # noqa: B007 - the last
+            await asyncio.sleep(0)  # deliveries and others go on meanwhile
+        seconds = round(time.perf_counter() - started, 3)
+        return JSONResponse({"events": events, "changes": changes, "seconds": seconds})
+
     async def add_fault(request: Request) -> Response:
-        body = await _body(request, NewFault)
+        body = await parsed(request, NewFault)
         try:
             re.compile(body.path)
         except re.error as error:
@@ -171,12 +194,13 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
         return JSONResponse({"status": "ok"})
 
     def post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-        return Route(f"/_control/{path}", _guarded(endpoint), methods=["POST"])
+        return Route(f"/_control/{path}", guarded(endpoint), methods=["POST"])
 
     return [
         post("batch", batch),
         post("advance", advance),
         post("seed", seed),
+        post("storm", storm),
         post("faults", add_fault),
         post("reset", reset),
         Route("/_control/faults", list_faults, methods=["GET"]),
@@ -185,7 +209,8 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
     ]
 
 
-async def _body(request: Request, model: type[Body]) -> Body:
+async def parsed(request: Request, model: type[Body]) -> Body:
+    """Return the body of a request; raises Refusal when it is not what it should be."""
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as problem:
@@ -194,7 +219,7 @@ async def _body(request: Request, model: type[Body]) -> Body:
         raise Refusal(400, {"error": f"{where}: {first['msg']}"}) from None
 
 
-def _guarded(
+def guarded(
     endpoint: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
     """Take JSON only: a foreign web page cannot send that without asking first."""

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -118,6 +118,10 @@ class Store:
                 execute(f"RELEASE {name}")
             elif self._connection.in_transaction:
                 execute("COMMIT")
+
+    def execute(self, sql: str, arguments: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run a statement on a table of somebody who shares this database."""
+        return self._connection.execute(sql, arguments)
 
     def get(self, object_id: str) -> Document | None:
         """Return one document, or None."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from billing_ui.sandbox.core.ids import new_id, owner_of
+from billing_ui.sandbox.core.outbox import Outbox
 from billing_ui.sandbox.core.store import Condition, Store
 from billing_ui.sandbox.stripe import events
 from billing_ui.sandbox.stripe.errors import StripeError
@@ -37,8 +38,11 @@ class Account:
 
     def __init__(self, store: Store, origin: str, name: str = "Acme Cloud") -> None:
         self.store = store
+        self.outbox = Outbox(store)
         self.origin = origin
         self.name = name
+        self.told = 0
+        """How many events there were since the start, those of rehearsals included."""
         self.request_id: str | None = None
         self.idempotency_key: str | None = None
         self._lock = threading.RLock()

@@ -23,7 +23,7 @@ def emit(account: "Account", type_: str, shown: Json, previous: Json | None = No
     data: Json = {"object": shown}
     if previous is not None:
         data["previous_attributes"] = previous
-    event = {
+    event: Json = {
         "id": new_id("evt"),
         "object": "event",
         "account": None,
@@ -32,12 +32,24 @@ def emit(account: "Account", type_: str, shown: Json, previous: Json | None = No
         "created": account.now,
         "data": data,
         "livemode": False,
-        "pending_webhooks": 0,
+        "pending_webhooks": 0,  # counted whenever the event is shown
         "request": {"id": account.request_id, "idempotency_key": account.idempotency_key},
         "type": type_,
     }
+    account.told += 1
     account.store.put(event)
+    account.outbox.add(event["id"], type_, _listening(account, type_))
     return event
+
+
+def _listening(account: "Account", type_: str) -> list[str]:
+    """Return the ids of the endpoints that want events of a type."""
+    return [
+        endpoint["id"]
+        for endpoint in account.store.find("webhook_endpoint")
+        if endpoint["status"] == "enabled"
+        and not {"*", type_}.isdisjoint(endpoint["enabled_events"])
+    ]
 
 
 def differences(before: Json, after: Json) -> Json:

@@ -16,6 +16,7 @@ from billing_ui.sandbox.stripe.resources import (
     setup_intents,
     subscriptions,
     tax_ids,
+    webhook_endpoints,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "setup_intents",
     "subscriptions",
     "tax_ids",
+    "webhook_endpoints",
 ]
