@@ -21,7 +21,7 @@ from billing_ui.demo import SandboxRefused, prepare_demo
 from billing_ui.migrations import UnknownRevision, upgrade
 from billing_ui.pages import add_pages
 from billing_ui.payments.types import PaymentError
-from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
+from billing_ui.sandbox_process import SandboxUnavailable, connect_webhooks, embedded_sandbox
 from billing_ui.settings import load_settings
 from billing_ui.telemetry import configure_logging
 
@@ -65,6 +65,7 @@ async def _prepare(stack: AsyncExitStack) -> None:
         readiness.migrations = True
         if settings.sandbox:
             await prepare_demo(services, sandbox_url)
+            await connect_webhooks(services, sandbox_url)
         readiness.demo_data = True
 
 

@@ -12,7 +12,15 @@ import httpx
 import structlog
 from filelock import FileLock, Timeout
 
-from billing_ui.settings import DEFAULT_SANDBOX_PORT, SANDBOX_HOST, Settings
+from billing_ui.billing.services import Services
+from billing_ui.payments.stripe.webhooks import webhook_secrets
+from billing_ui.settings import (
+    DEFAULT_SANDBOX_PORT,
+    SANDBOX_HOST,
+    EventsMode,
+    Provider,
+    Settings,
+)
 
 _PORTS_TRIED = 20
 _START_SECONDS = 20.0
@@ -23,6 +31,31 @@ log = structlog.get_logger(__name__)
 
 class SandboxUnavailable(Exception):
     """The sandbox could not be started; the message says why and what to do."""
+
+
+async def connect_webhooks(services: Services, sandbox_url: str) -> None:
+    """Have the sandbox send its events to this app, unless the app asks for them by itself.
+
+    To connect again changes nothing.
+
+    Raises:
+        SandboxUnavailable: the sandbox refuses.
+    """
+    settings = services.settings
+    if settings.events_mode is EventsMode.POLL:
+        return
+    endpoint = {
+        "url": settings.webhook_url(Provider.STRIPE),
+        "secret": webhook_secrets(settings)[0],
+        "events": ["*"],
+    }
+    try:
+        async with httpx.AsyncClient(base_url=sandbox_url, trust_env=False) as client:
+            (await client.post("/_control/webhooks", json=endpoint)).raise_for_status()
+    except httpx.HTTPError as error:
+        raise SandboxUnavailable(
+            f"The sandbox did not take the address of its webhooks: {error}"
+        ) from None
 
 
 @asynccontextmanager

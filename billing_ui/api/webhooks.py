@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -22,6 +21,7 @@ from billing_ui.payments.types import (
     ProviderRejected,
 )
 from billing_ui.settings import Provider
+from billing_ui.telemetry import current_request_id
 
 MAX_EVENT_BYTES: Final = 1024 * 1024
 _RECEIVED: Final = JSONResponse(Received().model_dump()).body
@@ -52,7 +52,7 @@ async def receive_event(request: Request, provider: str) -> Response:
     try:
         body = await read_bytes(request, MAX_EVENT_BYTES)
         event = driver.verify_webhook(request.headers, body)
-        await accept(services, driver.provider, event, request_id=_request_id())
+        await accept(services, driver.provider, event, request_id=current_request_id())
     except NoWebhookSecret:
         raise NoSuchPath from None
     except Exception as error:
@@ -66,11 +66,6 @@ def _driver(services: Services, name: str) -> Driver:
         return services.drivers.get(Provider(name))
     except (ValueError, ProviderRejected):
         raise NoSuchPath from None
-
-
-def _request_id() -> str | None:
-    identifier: str | None = structlog.contextvars.get_contextvars().get("request_id")
-    return identifier
 
 
 def _reason(error: Exception) -> str:

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+import structlog
 from sqlalchemy import Table, func, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.fetches import Mirror, mark_values
 from billing_ui.billing.group_commit import GroupCommit
@@ -19,6 +21,10 @@ from billing_ui.models import Catalog, Customer, EventSource, InboxEvent, Paymen
 from billing_ui.payments.types import ProviderEvent
 from billing_ui.settings import Provider
 
+log = structlog.get_logger(__name__)
+
+_DATA_EXCEPTION: Final = "22"
+"""The class of SQLSTATE for a value that the database does not take."""
 _BATCH: Final = 64
 """How many events share a transaction at most."""
 
@@ -47,7 +53,7 @@ def gather_arrivals(database: Database) -> GroupCommit[Arrival, bool]:
     async def commit(arrivals: Sequence[Arrival]) -> Sequence[bool]:
         return await store_arrivals(database, arrivals)
 
-    return GroupCommit(commit, limit=_BATCH, separable=may_be_one_value)
+    return GroupCommit(commit, limit=_BATCH, separable=refuses_a_value)
 
 
 async def store_arrivals(database: Database, arrivals: Sequence[Arrival]) -> tuple[bool, ...]:
@@ -58,7 +64,42 @@ async def store_arrivals(database: Database, arrivals: Sequence[Arrival]) -> tup
 
     Returns:
         For each arrival whether its event was new; of several of one event, the first counts.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, OSError: the database failed, or refused (`refuses_a_value`) one of
+            several events; nothing is stored.
     """
+    try:
+        return await _store(database, arrivals)
+    except StatementError as error:
+        if len(arrivals) > 1 or not refuses_a_value(error):
+            raise
+    # Whom it concerns is what must not be lost. The rest, such as a NUL in some text, is only for reading.
+    (arrival,) = arrivals
+    log.warning("event_without_payload", provider=arrival.provider.value, id=arrival.event.id)
+    bare = replace(arrival, event=arrival.event.model_copy(update={"payload": {}}))
+    return await _store(database, [bare])
+
+
+async def mark_again(session: AsyncSession, event: InboxEvent) -> None:
+    """Mark what a stored event concerns, its customer or the catalogue, out of date once more."""
+    connection = await session.connection()
+    if event.catalog:
+        await _mark(connection, Catalog, [{"provider": event.provider, "wanted": 1}])
+    if event.provider_customer_id is not None:
+        row = _customer_row(event.provider, event.provider_customer_id, 1, event.request_id)
+        await _mark(connection, Customer, [row])
+
+
+def refuses_a_value(error: Exception) -> bool:
+    """Return whether the database refused a value it was given, rather than failed."""
+    if not isinstance(error, StatementError) or isinstance(error, OperationalError):
+        return False
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state is None or state.startswith(_DATA_EXCEPTION)
+
+
+async def _store(database: Database, arrivals: Sequence[Arrival]) -> tuple[bool, ...]:
     distinct = {arrival.key: arrival for arrival in reversed(arrivals)}
     async with database.write(durable=True) as session:
         connection = await session.connection()
@@ -68,29 +109,6 @@ async def store_arrivals(database: Database, arrivals: Sequence[Arrival]) -> tup
             await _mark_catalogs(connection, [distinct[key] for key in new])
             await _mark_customers(connection, [distinct[key] for key in new], customers)
     return tuple(arrival.key in new and distinct[arrival.key] is arrival for arrival in arrivals)
-
-
-async def mark(
-    connection: AsyncConnection,
-    provider: str,
-    *,
-    customer_id: str | None,
-    catalog: bool,
-    request_id: str | None = None,
-) -> None:
-    """Mark a customer of a provider, or its catalogue, or both, out of date once more."""
-    if catalog:
-        await _mark(connection, Catalog, [{"provider": provider, "wanted": 1}], ["provider"])
-    if customer_id is not None:
-        row = _customer_row(provider, customer_id, 1, request_id)
-        await _mark(connection, Customer, [row], ["provider", "provider_customer_id"])
-
-
-def may_be_one_value(error: Exception) -> bool:
-    """Return whether the database may have refused one event's values, rather than everything."""
-    if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
-        return False
-    return isinstance(error, StatementError)
 
 
 async def _customers(
@@ -162,7 +180,7 @@ async def _insert_events(
 async def _mark_catalogs(connection: AsyncConnection, new: Sequence[Arrival]) -> None:
     times = Counter(arrival.provider.value for arrival in new if arrival.event.catalog)
     rows = [{"provider": provider, "wanted": count} for provider, count in sorted(times.items())]
-    await _mark(connection, Catalog, rows, ["provider"])
+    await _mark(connection, Catalog, rows)
 
 
 async def _mark_customers(
@@ -178,7 +196,7 @@ async def _mark_customers(
         _customer_row(provider, customer, count, request_ids[provider, customer])
         for (provider, customer), count in sorted(times.items())
     ]
-    await _mark(connection, Customer, rows, ["provider", "provider_customer_id"])
+    await _mark(connection, Customer, rows)
 
 
 def _customer_row(
@@ -194,18 +212,17 @@ def _customer_row(
 
 
 async def _mark(
-    connection: AsyncConnection,
-    mirror: Mirror,
-    rows: Sequence[dict[str, Any]],
-    key: Sequence[str],
+    connection: AsyncConnection, mirror: Mirror, rows: Sequence[dict[str, Any]]
 ) -> None:
     """Insert rows, or mark those that are there as often as their `wanted` says."""
     if not rows:
         return
     statement = _insert(connection, mirror)
     inserted = statement.excluded
+    key = ["provider"]
     values = mark_values(mirror) | {"wanted": col(mirror.wanted) + inserted.wanted}
     if mirror is Customer:
+        key.append("provider_customer_id")
         values["marked_at"] = func.coalesce(col(Customer.marked_at), inserted.marked_at)
         values["marked_by"] = inserted.marked_by
     await connection.execute(

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import StatementError
 
 from billing_ui import metrics
-from billing_ui.billing.arrivals import Arrival, store_arrivals
+from billing_ui.billing.arrivals import Arrival, refuses_a_value, store_arrivals
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
 from billing_ui.models import EventSource
@@ -57,15 +58,22 @@ async def accept_many(
     *,
     source: EventSource = EventSource.RECOVERY,
 ) -> int:
-    """Store those of `events` that are not there, in one transaction; returns how many that were.
+    """Store those of `events` that are not there; returns how many that were.
+
+    They share one transaction, unless the database refuses one of them: then each gets its own.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError, OSError: the database failed, and none of them is stored.
+        sqlalchemy.exc.SQLAlchemyError, OSError: the database failed, or refused one; others may be stored.
     """
     if not events:
         return 0
     arrivals = [Arrival(provider, event, source) for event in events]
-    results = await store_arrivals(services.database, arrivals)
+    try:
+        results = await store_arrivals(services.database, arrivals)
+    except StatementError as error:
+        if len(arrivals) == 1 or not refuses_a_value(error):
+            raise
+        return sum([await accept_many(services, provider, [one], source=source) for one in events])
     for event, new in zip(events, results, strict=True):
         _count(provider, event, source, new=new)
     if any(results):

@@ -22,6 +22,7 @@ TOLERANCE_SECONDS = 300
 
 _CATALOG_EVENTS = ("product.", "price.")
 _SESSIONS = ("billing_portal.session", "checkout.session")
+_CREDENTIALS = {"client_secret", "confirmation_secret"}
 
 
 class _Data(BaseModel):
@@ -134,7 +135,7 @@ def event_of(payload: Any, *, livemode: bool | None = None) -> ProviderEvent:
         payment_method_id=None if foreign else _payment_method_id(subject),
         catalog=not foreign and event.type.removeprefix("v1.").startswith(_CATALOG_EVENTS),
         foreign=foreign,
-        payload=_without_session_url(payload),
+        payload=_without_credentials(payload),
     )
 
 
@@ -160,11 +161,12 @@ def _id(value: object) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _without_session_url(event: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the address of a session: it is a credential, and events are stored."""
+def _without_credentials(event: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a session's address and what lets somebody pay: whoever has them is let in, and events are stored."""
     data = event.get("data") or {}
     subject = data.get("object") or {}
-    if subject.get("object") not in _SESSIONS or "url" not in subject:
+    hidden = _CREDENTIALS | {"url"} if subject.get("object") in _SESSIONS else _CREDENTIALS
+    if hidden.isdisjoint(subject):
         return event
-    kept = {name: value for name, value in subject.items() if name != "url"}
+    kept = {name: value for name, value in subject.items() if name not in hidden}
     return {**event, "data": {**data, "object": kept}}
