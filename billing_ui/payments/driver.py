@@ -8,13 +8,14 @@ from billing_ui.payments.types import (
     Capabilities,
     CatalogSnapshot,
     CheckoutSession,
+    ListedPage,
+    Listing,
     Payer,
     PortalConfigurationRef,
     PortalSession,
     ProviderEvent,
     ProviderRejected,
     Snapshot,
-    SnapshotCustomer,
     StartCheckoutInput,
     StartPortalSessionInput,
 )
@@ -96,8 +97,25 @@ class Driver(Protocol):
         """
         ...
 
-    def iter_customers(self) -> AsyncIterator[SnapshotCustomer]:
-        """Walk all customers at the provider, newest first."""
+    async def list_page(
+        self,
+        listing: Listing,
+        catalog: CatalogSnapshot,
+        *,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        cursor: str | None = None,
+    ) -> ListedPage:
+        """Fetch one page of all customers, subscriptions or invoices, newest first.
+
+        What stands on a page is as a snapshot has it, except what a list cannot tell: it is partial.
+
+        Args:
+            catalog: where the names of what was bought are taken from.
+            created_from: leave out what was created before (UTC, whole seconds).
+            created_to: leave out what was created then or later (UTC, whole seconds).
+            cursor: where the page before ended; the range may have become smaller since.
+        """
         ...
 
     async def fetch_catalog(self) -> CatalogSnapshot:

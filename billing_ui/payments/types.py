@@ -77,12 +77,20 @@ class PortalFlow(Frozen):
 
 
 class Capabilities(Frozen):
-    """What a provider can do; a page offers nothing else."""
+    """What a provider can do; a page offers nothing else.
+
+    Attributes:
+        snapshot_calls: how many calls of its API a snapshot usually takes.
+        background_calls_per_second: how many calls work in the background may make; None when nothing
+            limits them.
+    """
 
     flows: frozenset[FlowType]
     return_url: bool
     checkout: bool
     event_list: bool
+    snapshot_calls: int = 1
+    background_calls_per_second: float | None = None
 
 
 class StartPortalSessionInput(Frozen):
@@ -191,11 +199,12 @@ class TaxId(Frozen):
 
 
 class SnapshotCustomer(Frozen):
-    """The customer itself. `team_id` is what our metadata at the provider says, if anything."""
+    """The customer itself. `team_id` and `generation` are what our metadata at the provider says, if anything."""
 
     id: str
     deleted: bool = False
     team_id: UUID | None = None
+    generation: int = 1
     email: str | None = None
     name: str | None = None
     phone: str | None = None
@@ -290,7 +299,7 @@ class NextInvoice(Frozen):
         amount_due: what will be charged.
         total: what the invoice comes to, before the balance that the customer has.
         proration: what of `total` is for changes within a period, and 0 when nothing is.
-        prorated_at: when the newest of those changes was made.
+        prorated_at: when that change was made (UTC), None when there were several.
     """
 
     subscription_id: str | None = None
@@ -305,7 +314,8 @@ class NextInvoice(Frozen):
 class Snapshot(Frozen):
     """One customer's whole billing state as fetched.
 
-    `invoices` are the newest only (older ones stay as they are in our tables);
+    `invoices` are the newest, and those that were asked for; other ones stay as they are in our tables.
+    Of those asked for, `deleted_invoices` no longer exist at the provider.
     `partial` says that more than that is missing, as after a backfill.
     """
 
@@ -314,8 +324,33 @@ class Snapshot(Frozen):
     subscriptions: tuple[SnapshotSubscription, ...] = ()
     payment_methods: tuple[SnapshotPaymentMethod, ...] = ()
     invoices: tuple[SnapshotInvoice, ...] = ()
+    deleted_invoices: tuple[str, ...] = ()
     next_invoice: NextInvoice | None = None
     partial: bool = False
+
+
+class Listing(StrEnum):
+    """What can be listed of all customers together."""
+
+    CUSTOMERS = "customers"
+    SUBSCRIPTIONS = "subscriptions"
+    INVOICES = "invoices"
+
+
+class ListedPage(Frozen):
+    """One page of a listing, newest first.
+
+    Attributes:
+        snapshots: what of each customer stands on the page, all of them partial.
+        count: how many objects stand on the page, those that belong to no customer included.
+        reached: when the last object on the page was created (UTC); None of an empty page.
+        cursor: what to ask for the next page with; None when this is the last one.
+    """
+
+    snapshots: tuple[Snapshot, ...]
+    count: int
+    reached: datetime | None
+    cursor: str | None
 
 
 # ---------------------------------------------------------------- catalogue

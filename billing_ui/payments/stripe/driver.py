@@ -18,6 +18,7 @@ from billing_ui.payments.stripe.client import (
     stored_failure,
     translated,
 )
+from billing_ui.payments.stripe.listing import list_page
 from billing_ui.payments.stripe.snapshot import fetch_snapshot
 from billing_ui.payments.types import (
     Capabilities,
@@ -26,6 +27,8 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     FlowType,
     InvalidRequest,
+    ListedPage,
+    Listing,
     Payer,
     PortalConfigurationRef,
     PortalFlow,
@@ -33,7 +36,6 @@ from billing_ui.payments.types import (
     ProviderEvent,
     ProviderRejected,
     Snapshot,
-    SnapshotCustomer,
     StartCheckoutInput,
     StartPortalSessionInput,
 )
@@ -173,15 +175,6 @@ class StripeDriver:
     async def _is_deleted(self, customer_id: str) -> bool:
         return mapping.is_deleted(await self._client.v1.customers.retrieve_async(customer_id))
 
-    async def iter_customers(self) -> AsyncIterator[SnapshotCustomer]:
-        """Walk all customers, newest first."""
-        with translated():
-            page = await self._client.v1.customers.list_async(
-                {"limit": PAGE, "expand": ["data.tax_ids"]}
-            )
-            async for customer in page.auto_paging_iter():
-                yield mapping.customer_of(customer)
-
     # ------------------------------------------------------------ sessions
 
     async def ensure_portal_configuration(
@@ -275,6 +268,26 @@ class StripeDriver:
         """Fetch every product with all its prices, archived ones included."""
         with translated():
             return await fetch_catalog(self._client)
+
+    async def list_page(
+        self,
+        listing: Listing,
+        catalog: CatalogSnapshot,
+        *,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        cursor: str | None = None,
+    ) -> ListedPage:
+        """Fetch one page of all customers, subscriptions or invoices, newest first."""
+        with translated():
+            return await list_page(
+                self._client,
+                listing,
+                catalog,
+                created_from=created_from,
+                created_to=created_to,
+                cursor=cursor,
+            )
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """Check a webhook's signature over its raw body and return its event."""

@@ -101,6 +101,7 @@ def customer_of(customer: stripe.Customer) -> SnapshotCustomer:
     return SnapshotCustomer(
         id=customer.id,
         team_id=_team_of(customer),
+        generation=_generation_of(customer),
         email=customer.email,
         name=customer.name,
         phone=customer.phone,
@@ -122,6 +123,11 @@ def _team_of(customer: stripe.Customer) -> UUID | None:
     except ValueError:
         # None of ours: no metadata, or someone else's of the same name.
         return None
+
+
+def _generation_of(customer: stripe.Customer) -> int:
+    text = metadata_of(customer, "generation")
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 5 else 1
 
 
 def _address_of(address: stripe.Customer.Address | None) -> Address | None:
@@ -294,6 +300,8 @@ def next_invoice_of(preview: stripe.Invoice) -> NextInvoice:
     parent = preview.parent.subscription_details if preview.parent else None
     lines = [] if preview.lines.has_more else preview.lines.data
     prorated = [line for line in lines if _is_proration(line)]
+    # What a change costs or gives back is counted from the moment of the change.
+    moments = {line.period.start for line in prorated}
     return NextInvoice(
         subscription_id=id_of(parent.subscription) if parent else None,
         # The usage period of a renewal looks back: it ends when the next one begins.
@@ -302,8 +310,7 @@ def next_invoice_of(preview: stripe.Invoice) -> NextInvoice:
         amount_due=preview.amount_due,
         total=preview.total,
         proration=sum(line.amount for line in prorated),
-        # What a change costs or gives back is counted from the moment of the change.
-        prorated_at=moment(max((line.period.start for line in prorated), default=None)),
+        prorated_at=moment(moments.pop()) if len(moments) == 1 else None,
     )
 
 

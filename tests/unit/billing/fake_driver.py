@@ -15,6 +15,8 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     FlowType,
     InvalidSignature,
+    ListedPage,
+    Listing,
     NoCustomer,
     Payer,
     PaymentError,
@@ -57,6 +59,7 @@ class FakeDriver:
         )
         self.snapshots: dict[str, Snapshot] = {}
         self.created: dict[tuple[object, int], Payer] = {}
+        self.events: list[ProviderEvent] = []
         self.catalog = CatalogSnapshot(provider="stripe", products=())
         self.configurations: dict[str, str] = {}
         self.calls: list[str] = []
@@ -162,9 +165,36 @@ class FakeDriver:
         await self._pass("fetch_snapshot:answer")
         return snapshot
 
-    async def iter_customers(self) -> AsyncIterator[SnapshotCustomer]:
-        for snapshot in self.snapshots.values():
-            yield snapshot.customer
+    async def list_page(
+        self,
+        listing: Listing,
+        catalog: CatalogSnapshot,
+        *,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        cursor: str | None = None,
+    ) -> ListedPage:
+        await self._pass("list_page")
+        fields = {
+            Listing.CUSTOMERS: {},
+            Listing.SUBSCRIPTIONS: {"subscriptions"},
+            Listing.INVOICES: {"invoices"},
+        }[listing]
+        pieces = tuple(
+            Snapshot(
+                provider="stripe",
+                customer=(
+                    snapshot.customer
+                    if listing is Listing.CUSTOMERS
+                    else SnapshotCustomer(id=snapshot.customer.id)
+                ),
+                partial=True,
+                **{name: getattr(snapshot, name) for name in fields},
+            )
+            for snapshot in self.snapshots.values()
+            if not snapshot.customer.deleted
+        )
+        return ListedPage(snapshots=pieces, count=len(pieces), reached=None, cursor=None)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         await self._pass("fetch_catalog")
@@ -176,9 +206,12 @@ class FakeDriver:
         raise InvalidSignature
 
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
-        no_events: tuple[ProviderEvent, ...] = ()
-        for event in no_events:
-            yield event
+        await self._pass("list_events")
+        newest_first = sorted(self.events, key=lambda event: event.created_at, reverse=True)
+        for event in newest_first:
+            if event.created_at >= since:
+                await self._pass("list_events:event")
+                yield event
 
     async def close(self) -> None:
         self._holds.clear()
