@@ -24,9 +24,9 @@ from billing_ui.models import Job
 
 log = structlog.get_logger(__name__)
 
-LEASE: Final = timedelta(seconds=60)
+LEASE: Final = timedelta(seconds=20)
 """A lease not renewed for so long belongs to a process that died."""
-_RENEW_SECONDS: Final = 15.0
+_RENEW_SECONDS: Final = 5.0
 
 T = TypeVar("T")
 

@@ -52,7 +52,7 @@ class Answer(stripe.StripeObject):
         """Return a field."""
         return _seen(self._data[name])
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:
         """Walk a list."""
         return iter(self["data"])
 
