@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import stripe
 from stripe import StripeClient
 
@@ -125,6 +126,11 @@ class Shop:
     def subscription(self, subscription: str) -> stripe.Subscription:
         """Return a subscription as it is now."""
         return self.v1.subscriptions.retrieve(subscription)
+
+    def advance(self, customer: str, to: int) -> None:
+        """Let time pass for a customer until a Unix time."""
+        body = {"customer": customer, "to": to}
+        httpx.post(f"{self.origin}/_control/advance", json=body).raise_for_status()
 
     def default_card(self, customer: str) -> str | None:
         """Return the id of a customer's default card."""

@@ -12,7 +12,6 @@ import httpx
 import pytest
 import stripe
 
-from billing_ui.sandbox.core import outbox as outboxes
 from billing_ui.sandbox.core.outbox import Outbox
 from billing_ui.sandbox.core.store import Store
 from tests.conftest import free_port, running_sandbox
@@ -259,7 +258,7 @@ def test_the_wait_doubles_up_to_a_minute_and_ends_after_three_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = begun = time.time()
-    monkeypatch.setattr(outboxes.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     outbox = Outbox(Store(tmp_path / "outbox.db"))
     outbox.add("evt_1", "customer.created", ["we_1"])
     waits = []

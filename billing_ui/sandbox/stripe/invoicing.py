@@ -39,10 +39,37 @@ def draft(
         period: From when to when, in Unix seconds.
     """
     invoice_id = account.new_id("in") if reason == "manual" else new_id("in")
-    items = _pending(account, customer["id"], currency, subscription) if take_pending else []
-    lines = [*(line_of(item) for item in items), *lines]
+    items = pending(account, customer["id"], currency, subscription) if take_pending else []
     for item in items:
         account.save(item, {**item, "invoice": invoice_id})
+    invoice = compose(
+        account,
+        customer,
+        invoice_id=invoice_id,
+        currency=currency,
+        reason=reason,
+        subscription=subscription,
+        lines=[*(line_of(item) for item in items), *lines],
+        period=period,
+    )
+    account.store.put(invoice)
+    if customer["currency"] is None:
+        account.save(customer, {**customer, "currency": currency})
+    return invoice
+
+
+def compose(
+    account: Account,
+    customer: Json,
+    *,
+    invoice_id: str,
+    currency: str,
+    reason: str,
+    subscription: Json | None,
+    lines: list[Json],
+    period: tuple[int, int],
+) -> Json:
+    """Return an invoice as it would be drafted now, storing nothing; arguments as of `draft`."""
     sends = bool(subscription) and subscription["collection_method"] == "send_invoice"  # type: ignore[index]
     document: Json = {
         "id": invoice_id,
@@ -83,12 +110,7 @@ def draft(
     }
     if sends and subscription:
         document["due_date"] = account.now + subscription["days_until_due"] * billing.DAY
-    invoice = complete(Invoice, {"created": account.now, **document})
-    invoice = with_lines(invoice, lines)
-    account.store.put(invoice)
-    if customer["currency"] is None:
-        account.save(customer, {**customer, "currency": currency})
-    return invoice
+    return with_lines(complete(Invoice, {"created": account.now, **document}), lines)
 
 
 def with_lines(invoice: Json, lines: list[Json]) -> Json:
@@ -355,9 +377,10 @@ def _parent(subscription: Json | None) -> Json | None:
     return {"subscription_details": details, "type": "subscription_details"}
 
 
-def _pending(
+def pending(
     account: Account, customer_id: str, currency: str, subscription: Json | None
 ) -> list[Json]:
+    """Return the invoice items that wait for the next invoice, of a subscription or of any."""
     conditions = [Condition("json_extract(body, '$.invoice') IS NULL")]
     conditions.append(equals("currency", currency))
     found = account.store.find("invoiceitem", conditions, customer=customer_id, oldest_first=True)

@@ -43,15 +43,18 @@ def storm(account: Account, wish: Storm) -> Iterator[int]:
     if not customers:
         raise StripeError("There is no customer to change.", param="customers")
     storming = Storming(account, random.Random(wish.seed))  # noqa: S311 - repeatable on purpose
-    before = account.told
-    while (left := wish.events - (account.told - before)) > 0:
+    events = 0
+    while events < wish.events:
+        # Between two changes others are served, whose events do not count.
+        before = account.told
         customer = account.get("customer", storming.chance.choice(customers))
-        if left < MOST_EVENTS:
+        if wish.events - events < MOST_EVENTS:
             # What is told of by one event alone keeps the number exact.
             storming.rename(customer)
         else:
             storming.change(customer)
-        yield account.told - before
+        events += account.told - before
+        yield events
 
 
 class Storming:

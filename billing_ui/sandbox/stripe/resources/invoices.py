@@ -3,7 +3,7 @@
 from stripe import Invoice, InvoiceLineItemService, InvoiceService
 
 from billing_ui.sandbox.core.store import Condition, equals
-from billing_ui.sandbox.stripe import billing, currencies, invoicing
+from billing_ui.sandbox.stripe import billing, currencies, invoicing, previews
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
@@ -64,6 +64,12 @@ def _check_collection(params: Params) -> None:
             "`send_invoice`.",
             param="days_until_due",
         )
+
+
+@operation(InvoiceService.create_preview)
+def create_preview(account: Account, params: Params) -> Json:
+    """Return the invoice that comes next, or would after a change; nothing is kept of it."""
+    return previews.preview(account, params)
 
 
 @operation(InvoiceService.update)

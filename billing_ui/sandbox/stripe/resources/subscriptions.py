@@ -229,6 +229,12 @@ def _with_items(account: Account, before: Json, after: Json, params: Params) -> 
     was_free = trialing or before["status"] == "trialing"
     if params.get("proration_behavior") != "none" and not was_free:
         moment = params.get("proration_date", account.now)
+        start, end = billing.period_of(before)
+        if not start <= moment <= end:
+            raise StripeError(
+                "The proration date must be within the current billing period.",
+                param="proration_date",
+            )
         _prorate(account, before, old, items, moment, restart)
     if restart:
         after = {**after, "billing_cycle_anchor": account.now}
