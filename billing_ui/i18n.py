@@ -4,13 +4,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
-from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_precision
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_interval,
+    format_skeleton,
+    format_time,
+    format_timedelta,
+    get_month_names,
+)
+from babel.numbers import (
+    format_compact_currency,
+    format_currency,
+    format_decimal,
+    get_currency_name,
+    get_currency_precision,
+)
 
 DEFAULT_LOCALE = "en_US"
+
+_WORTH_SHORTENING = 10_000
 
 _WHOLE = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
 _THOUSANDTHS = "BHD JOD KWD OMR TND"
@@ -47,6 +64,18 @@ class Reader:
         text = format_currency(amount, code, locale=self.locale, currency_digits=usual)
         return text.replace("-", "−")
 
+    def short_money(self, minor: int, currency: str) -> str:
+        """Return an amount as short as an axis needs it, such as "$200" or "$25K"; cents only where there are some."""
+        amount, code = to_major(minor, currency), currency.upper()
+        if amount != round(amount):
+            return self.money(minor, currency)
+        if abs(amount) >= _WORTH_SHORTENING:
+            text = format_compact_currency(amount, code, locale=self.locale, fraction_digits=1)
+        else:
+            whole = self.locale.currency_formats["standard"].pattern.replace(".00", "")
+            text = format_currency(amount, code, whole, locale=self.locale, currency_digits=False)
+        return text.replace("-", "−")
+
     def currency_name(self, currency: str) -> str:
         """Return the currency's name in the plural, such as "US dollars"; English, as part of a sentence."""
         return get_currency_name(currency.upper(), count=2, locale=_ENGLISH)
@@ -62,6 +91,24 @@ class Reader:
     def short_date(self, moment: datetime) -> str:
         """Return the date in medium form, such as "Jan 3, 2027", for dense tables."""
         return format_date(moment.astimezone(self.zone), format="medium", locale=self.locale)
+
+    def day(self, moment: datetime) -> str:
+        """Return day and month alone, such as "January 3", where the year goes without saying."""
+        return format_skeleton("MMMMd", moment, tzinfo=self.zone, locale=self.locale)
+
+    def month(self, moment: datetime) -> str:
+        """Return month and year, such as "January 2027"."""
+        return format_skeleton("yMMMM", moment, tzinfo=self.zone, locale=self.locale)
+
+    def month_name(self, moment: datetime, width: Literal["wide", "abbreviated", "narrow"]) -> str:
+        """Return the month alone: "January", "Jan" or "J"."""
+        names = get_month_names(width, context="stand-alone", locale=self.locale)
+        return str(names[moment.astimezone(self.zone).month])
+
+    def months(self, first: datetime, last: datetime) -> str:
+        """Return a span of months, such as "January – December 2026"."""
+        begins, ends = (each.astimezone(self.zone).date() for each in (first, last))
+        return format_interval(begins, ends, skeleton="yMMMM", locale=self.locale)
 
     def time(self, moment: datetime) -> str:
         """Return the time of day, such as "2:32 PM"."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import case
@@ -27,9 +28,18 @@ from billing_ui.models import (
     SubscriptionItem,
 )
 from billing_ui.models.columns import left_out
-from billing_ui.payments.types import Address, Capabilities, SubscriptionState, TaxId
+from billing_ui.payments.types import (
+    Address,
+    Capabilities,
+    NextInvoice,
+    SubscriptionState,
+    TaxId,
+)
 
-_OVERDUE_STATES: Final = frozenset({SubscriptionState.PAST_DUE, SubscriptionState.UNPAID})
+_OWING: Final = frozenset(
+    {SubscriptionState.PAST_DUE, SubscriptionState.UNPAID, SubscriptionState.INCOMPLETE}
+)
+"""The states in which an open invoice keeps a subscription from going on."""
 
 T = TypeVar("T")
 
@@ -51,7 +61,7 @@ class PlanItem:
 
 @dataclass(frozen=True)
 class Overdue:
-    """What has not been paid: the oldest open invoice of a subscription whose payment failed.
+    """What has not been paid: the oldest open invoice of a subscription that waits for its payment.
 
     Attributes:
         since: when it was due (UTC).
@@ -75,6 +85,7 @@ class PlanSummary:
         name: of its first item's product.
         status: the provider's word; `state` is ours.
         amount: sum of its items per interval; None when one of them has no fixed amount or another interval.
+        ends_unpaid: whether it ends with its trial when there is no payment method by then.
     """
 
     subscription_id: str
@@ -89,6 +100,7 @@ class PlanSummary:
     current_period_end: datetime | None
     cancel_at: datetime | None
     trial_end: datetime | None
+    ends_unpaid: bool
     ended_at: datetime | None
     resumes_at: datetime | None
     overdue: Overdue | None
@@ -136,10 +148,11 @@ class BillingSummary:
         has_customer: whether the provider knows the team.
         mismatch: why nothing can be changed here, when the customer belongs to another provider.
         plans: live subscriptions, newest first; without any, the one that ended last.
-        payment_method, details: None as well for someone who may not see them.
+        next_invoice: as the provider foresees it, None when none is coming.
+        payment_method, details, next_invoice: None as well for someone who may not see them.
         synced_at: when the provider last told us all this (UTC), None before the first time.
         out_of_date: whether the provider may know something newer; a sync in the background is due.
-        sync_error: why the last sync failed, until one succeeds.
+        sync_error: why the last sync failed, until one succeeds; `parked` says that no more are tried.
         contact_email: whom someone without billing rights asks.
     """
 
@@ -153,11 +166,13 @@ class BillingSummary:
     customer_deleted: bool
     mismatch: str | None
     plans: tuple[PlanSummary, ...]
+    next_invoice: NextInvoice | None
     payment_method: PaymentMethodSummary | None
     details: BillingDetails | None
     synced_at: datetime | None
     out_of_date: bool
     sync_error: str | None
+    parked: bool
     contact_email: str | None
 
 
@@ -192,11 +207,13 @@ async def load_billing(services: Services, identity: Identity) -> BillingSummary
         customer_deleted=customer is not None and customer.deleted_at is not None,
         mismatch=_mismatch(customer, provider),
         plans=plans,
+        next_invoice=_next_invoice(customer) if customer and sees_account else None,
         payment_method=method,
         details=_details(customer) if customer and sees_account else None,
         synced_at=customer.synced_at if customer else None,
         out_of_date=customer is not None and customer.wanted > customer.applied,
         sync_error=customer.sync_error if customer else None,
+        parked=customer is not None and customer.parked_at is not None,
         contact_email=None if sees_account else await owner_contact(services.database, team_id),
     )
 
@@ -225,7 +242,7 @@ async def _load_plans(
     for item, product in (await session.exec(query)).all():
         items[item.subscription_id].append((item, product))
     overdue: Mapping[str | None, Overdue] = {}
-    if any(subscription.state in _OVERDUE_STATES for subscription in subscriptions):
+    if any(subscription.state in _OWING for subscription in subscriptions):
         overdue = await _load_overdue(session, customer.id, with_links=with_links)
     return tuple(
         _plan(subscription, items[subscription.id], overdue.get(subscription.id))
@@ -267,7 +284,7 @@ async def _load_overdue(
             amount=invoice.amount_remaining,
             currency=invoice.currency,
             next_attempt_at=invoice.next_attempt_at,
-            hosted_url=invoice.hosted_url if with_links else None,
+            hosted_url=_web_address(invoice.hosted_url) if with_links else None,
         )
         for invoice in (await session.exec(query)).all()
     }
@@ -323,9 +340,10 @@ def _plan(
         current_period_end=subscription.current_period_end,
         cancel_at=subscription.cancel_at,
         trial_end=subscription.trial_end,
+        ends_unpaid=subscription.ends_unpaid,
         ended_at=subscription.ended_at,
         resumes_at=subscription.resumes_at,
-        overdue=overdue if state in _OVERDUE_STATES else None,
+        overdue=overdue if state in _OWING else None,
         unit_label=items[0].unit_label if items else None,
         features=tuple(first.features) if first else (),
     )
@@ -343,6 +361,17 @@ def _item(item: SubscriptionItem, product: Product | None) -> PlanItem:
         interval_count=item.interval_count,
         unit_label=item.unit_label or (product.unit_label if product else None),
     )
+
+
+def _next_invoice(customer: Customer) -> NextInvoice | None:
+    if customer.next_invoice is None:
+        return None
+    return NextInvoice.model_validate(customer.next_invoice)
+
+
+def _web_address(url: str | None) -> str | None:
+    """Return `url` when it is one a browser may be sent to."""
+    return url if url and urlsplit(url).scheme in ("http", "https") else None
 
 
 def _details(customer: Customer) -> BillingDetails:

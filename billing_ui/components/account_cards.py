@@ -16,11 +16,7 @@ def payment_card() -> rx.Component:
     return rx.el.section(
         rx.el.header(
             rx.el.h2("Payment method", id="payment-heading"),
-            rx.cond(
-                BillingState.offers_payment_update,
-                _update("Update payment method", "payment", BillingState.update_payment_method),
-                rx.fragment(),
-            ),
+            rx.cond(BillingState.offers_payment_update, _change_payment(exists), rx.fragment()),
         ),
         rx.cond(
             exists,
@@ -46,6 +42,11 @@ def payment_card() -> rx.Component:
             ),
             rx.el.p("No payment method yet.", class_name="muted"),
         ),
+        rx.cond(
+            payment.note != "",
+            rx.el.p(icon("warning"), rx.el.span(payment.note), class_name="note tone-amber"),
+            rx.fragment(),
+        ),
         class_name="card",
         aria_labelledby="payment-heading",
     )
@@ -69,6 +70,20 @@ def details_card() -> rx.Component:
         ),
         class_name="card",
         aria_labelledby="details-heading",
+    )
+
+
+def _change_payment(exists: rx.Var[bool]) -> rx.Component:
+    word = rx.cond(exists, "Update", "Add")
+    whole = rx.cond(exists, "Update payment method", "Add payment method")
+    return busy_button(
+        word,
+        busy=BillingState.opening == "payment",
+        blocked=BillingState.opening != "",
+        # A banner's button of the whole name keeps it to itself; the heading says the rest of this one's.
+        aria_label=rx.cond(BillingState.payment_asked_for, word, whole),
+        aria_describedby="payment-heading",
+        on_click=BillingState.update_payment_method,
     )
 
 

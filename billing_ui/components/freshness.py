@@ -64,8 +64,11 @@ def refresh_failed() -> rx.Component:
             rx.el.p(
                 rx.cond(
                     data.ago != "",
-                    f"You see the data from {data.as_of}, {data.ago}. Nothing is lost. ",
+                    f"You see the data from {data.as_of}, {data.ago}. ",
                     "",
+                ),
+                rx.cond(
+                    BillingState.gave_up, "Nothing is lost. ", "We keep trying; nothing is lost. "
                 ),
                 problem.detail,
             ),

@@ -82,7 +82,8 @@ def _actions() -> rx.Component:
         rx.cond(
             BillingState.offers_portal,
             rx.el.div(
-                _manage("solid"),
+                # A banner that asks for money has the one solid button then.
+                rx.cond(BillingState.urgent, _manage("outline"), _manage("solid")),
                 rx.cond(BillingState.offers_change, _change_plan(), rx.fragment()),
                 class_name="btns lead",
             ),
@@ -113,16 +114,26 @@ def _change_plan() -> rx.Component:
 
 
 def _contents(plan: rx.Var[PlanView]) -> rx.Component:
-    """Return what the plan holds: how many of its seats are taken, and what else is in it."""
+    """Return what the plan comes to: its next invoice, how many of its seats are taken, what else is in it."""
+    coming = BillingState.next_invoice.amount != ""
     has_seats, has_features = plan.seats.heading != "", plan.features.length() > 0
     return rx.cond(
-        has_seats | has_features,
+        coming | has_seats | has_features,
         rx.el.div(
+            rx.cond(coming, _next_invoice(), rx.fragment()),
             rx.cond(has_seats, _seats(plan.seats), rx.fragment()),
             rx.cond(has_features, _included(plan), rx.fragment()),
             class_name="stats",
         ),
         rx.fragment(),
+    )
+
+
+def _next_invoice() -> rx.Component:
+    return rx.el.div(
+        rx.el.p("Next invoice", class_name="label"),
+        rx.el.p(BillingState.next_invoice.amount, class_name="value"),
+        rx.el.p(BillingState.next_invoice.note, class_name="reason"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What came of the last trip to the provider, until it is put away."""
+"""What changed: on the last trip to the provider, and while the page was open; until it is put away."""
 
 import reflex as rx
 
@@ -24,6 +24,26 @@ def visit_result() -> rx.Component:
             BillingState.result_changed,
             banner(title, body, tone="green", icon_name="active", role="status", action=dismiss),
             banner(title, body, tone="gray", icon_name="check", role="status", action=dismiss),
+        ),
+        rx.fragment(),
+    )
+
+
+def arrivals() -> rx.Component:
+    """Return the banner of what changed while the page was open."""
+    return rx.cond(
+        BillingState.arrived_title != "",
+        banner(
+            BillingState.arrived_title,
+            rx.cond(
+                BillingState.arrived.length() > 0,
+                rx.el.ul(rx.foreach(BillingState.arrived, _line), class_name="told"),
+                _then(BillingState.arrived_detail),
+            ),
+            tone="green",
+            icon_name="active",
+            role="status",
+            action=icon_button("close", "Dismiss", on_click=BillingState.dismiss_arrivals),
         ),
         rx.fragment(),
     )

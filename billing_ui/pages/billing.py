@@ -5,15 +5,19 @@ import reflex as rx
 from billing_ui.components.account_cards import details_card, payment_card
 from billing_ui.components.banner import banner
 from billing_ui.components.buttons import busy_button, button
+from billing_ui.components.clock import clock
 from billing_ui.components.departure import leave
+from billing_ui.components.feed import feed
 from billing_ui.components.frame import settings_page
 from billing_ui.components.freshness import freshness, refresh_failed
 from billing_ui.components.icons import icon
 from billing_ui.components.invoice_table import invoice_table
+from billing_ui.components.plan_banners import plan_banners
 from billing_ui.components.plan_card import plan_card
-from billing_ui.components.result import visit_result
+from billing_ui.components.result import arrivals, visit_result
 from billing_ui.components.site import support_link
 from billing_ui.components.skeleton import bone, bones, loading
+from billing_ui.components.spend_plot import spend_plot
 from billing_ui.states.addresses import BILLING
 from billing_ui.states.billing import HEADING, BillingState
 
@@ -32,6 +36,7 @@ def billing() -> rx.Component:
             ),
         ),
         leave(BillingState.departure),
+        clock(runs=BillingState.tells_time, on_minute=BillingState.tell_time),
         here=BILLING,
     )
 
@@ -59,13 +64,21 @@ def _content() -> rx.Component:
     return rx.fragment(
         _portal_failed(),
         _mismatch(),
+        plan_banners(),
         refresh_failed(),
         visit_result(),
+        arrivals(),
         plan_card(),
         rx.cond(
             BillingState.shows_account,
             rx.fragment(
-                rx.el.div(payment_card(), details_card(), class_name="two"), invoice_table()
+                rx.el.div(payment_card(), details_card(), class_name="two"),
+                rx.cond(
+                    BillingState.spend.total != "",
+                    rx.el.div(spend_plot(), feed(), class_name="wide"),
+                    feed(),
+                ),
+                invoice_table(),
             ),
             rx.fragment(),
         ),

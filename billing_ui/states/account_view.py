@@ -1,11 +1,13 @@
 """Payment method, billing details, invoices and the age of it all, in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from billing_ui.billing.expiry import Expiry, expiry_of
 from billing_ui.billing.invoices import InvoicePage, InvoiceRow
-from billing_ui.billing.summary import BillingDetails, PaymentMethodSummary
+from billing_ui.billing.summary import BillingDetails, PaymentMethodSummary, PlanSummary
 from billing_ui.billing.words import payment_method_label
 from billing_ui.i18n import Reader
 from billing_ui.payments.types import Address
@@ -16,11 +18,12 @@ _EXPIRES_SOON: Final = timedelta(days=60)
 
 @dataclass(frozen=True)
 class PaymentView:
-    """A payment method; `warning` is "Expired", "Expires soon" or nothing."""
+    """A payment method; `warning` is "Expired", "Expires soon" or nothing, and `note` says what follows from it."""
 
     label: str = ""
     expiry: str = ""
     warning: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,28 @@ class FreshnessView:
     ago: str = ""
 
 
-def payment_view(method: PaymentMethodSummary | None, now: datetime) -> PaymentView:
-    """Return a payment method in words; blank when there is none."""
+def payment_view(
+    method: PaymentMethodSummary | None,
+    plans: Sequence[PlanSummary],
+    reader: Reader,
+    now: datetime,
+) -> PaymentView:
+    """Return a payment method in words, and whether it will outlast what `plans` charge; blank when there is none."""
     if method is None:
         return PaymentView()
     label = payment_method_label(method.type, method.brand, method.last4)
-    if method.exp_month is None or method.exp_year is None:
+    expiry = expiry_of(method, plans, now)
+    if expiry is None:
         return PaymentView(label)
-    ends = _end_of_month(method.exp_year, method.exp_month)
-    verb = "Expired" if ends <= now else "Expires"
-    warning = verb if ends <= now else "Expires soon" if ends - now <= _EXPIRES_SOON else ""
-    return PaymentView(label, f"{verb} {method.exp_month:02}/{method.exp_year}", warning)
+    over = expiry.ends_at <= now
+    soon = expiry.ends_at - now <= _EXPIRES_SOON
+    verb = "Expired" if over else "Expires"
+    return PaymentView(
+        label=label,
+        expiry=f"{verb} {method.exp_month:02}/{method.exp_year}",
+        warning=verb if over else "Expires soon" if soon else "",
+        note=_expiry_note(expiry, reader, over=over, soon=soon),
+    )
 
 
 def details_view(details: BillingDetails | None, reader: Reader) -> list[Detail]:
@@ -138,6 +152,17 @@ def _short_age(age: timedelta) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
-def _end_of_month(year: int, month: int) -> datetime:
-    # A card is good until its month ends.
-    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+def _expiry_note(expiry: Expiry, reader: Reader, *, over: bool, soon: bool) -> str:
+    if expiry.misses is None:
+        return ""
+    if over:
+        return f"Update it before {reader.date(expiry.misses)} to keep {expiry.plan}."
+    if expiry.pays is None:
+        invoice = f"{reader.day(expiry.misses)} invoice"
+        return f"This card expires before your {invoice}. Update it to keep {expiry.plan}."
+    if not soon:
+        return ""
+    return (
+        f"This card pays your {reader.day(expiry.pays)} invoice, then expires."
+        f" Update it before {reader.date(expiry.misses)}."
+    )

@@ -1,6 +1,6 @@
 """The billing page: what it shows, as text ready to read, and what its buttons do."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import reflex as rx
@@ -8,11 +8,14 @@ from reflex.event import EventSpec
 
 from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.changes import VisitText, describe_visit
+from billing_ui.billing.banners import banners_of
+from billing_ui.billing.changes import VisitText, describe_visit, tell
+from billing_ui.billing.feed import FeedEntry, load_feed
 from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, load_invoices
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.refresh import catch_up, refresh_billing
 from billing_ui.billing.services import Services, current_services
+from billing_ui.billing.spend import load_spend
 from billing_ui.billing.summary import BillingSummary, load_billing
 from billing_ui.billing.visits import dismiss_visit, latest_outcome
 from billing_ui.clock import utc_now
@@ -28,7 +31,8 @@ from billing_ui.states.account_view import (
     invoice_views,
     payment_view,
 )
-from billing_ui.states.addresses import BILLING, to_sign_in
+from billing_ui.states.addresses import BILLING, sign_in_url, to_sign_in
+from billing_ui.states.banner_view import BannerView, banner_views
 from billing_ui.states.failures import (
     KNOWN_FAILURES,
     OUR_FAULT,
@@ -36,10 +40,18 @@ from billing_ui.states.failures import (
     in_words,
     problem_of,
 )
-from billing_ui.states.leaving import Departure, arrive, leave_for_provider
-from billing_ui.states.plan_view import PlanView, plan_view
+from billing_ui.states.feed_view import FeedLine, arrival, feed_lines, is_fresh
+from billing_ui.states.leaving import Departure, arrive, depart_for, leave_for_provider
+from billing_ui.states.live_pages import open_pages
+from billing_ui.states.plan_view import (
+    NextInvoiceView,
+    PlanView,
+    next_invoice_view,
+    plan_view,
+)
 from billing_ui.states.result_view import ResultLine, result_line
 from billing_ui.states.session import hand_over, identity_of, reader_of
+from billing_ui.states.spend_view import SpendView, spend_view
 from billing_ui.states.viewer import greet
 
 HEADING: Final = "billing-heading"
@@ -50,6 +62,8 @@ _FLOWS: Final[dict[str, FlowType | None]] = {
     "change": FlowType.SUBSCRIPTION_UPDATE,
     "payment": FlowType.PAYMENT_METHOD_UPDATE,
     "details": FlowType.CUSTOMER_UPDATE,
+    "mend": FlowType.PAYMENT_METHOD_UPDATE,
+    "keep": None,
 }
 """Each button that opens the portal, and where in it."""
 
@@ -58,9 +72,13 @@ class BillingState(rx.State):
     """One tab's billing page. Blank until `load`; rebuilt from the database every time it opens."""
 
     _owner: str = ""
+    _resumed: bool = False
     _visit_id: str = ""
     _older: str | None = None
     _newer: str | None = None
+    _page: str | None = None
+    _newest_change: int | None = None
+    _seen_change: int | None = None
 
     loaded: bool = False
     broken: bool = False
@@ -72,10 +90,18 @@ class BillingState(rx.State):
     mismatch: Problem = Problem()
     may_manage: bool = False
 
-    plans: list[PlanView] = []  # noqa: RUF012 - Reflex gives every tab its own
+    banners: list[BannerView] = []  # noqa: RUF012 - Reflex gives every tab its own
+    urgent: bool = False
+    payment_asked_for: bool = False
+
+    plans: list[PlanView] = []  # noqa: RUF012
+    next_invoice: NextInvoiceView = NextInvoiceView()
     payment: PaymentView = PaymentView()
     details: list[Detail] = []  # noqa: RUF012
     freshness: FreshnessView = FreshnessView()
+
+    spend: SpendView = SpendView()
+    feed: list[FeedLine] = []  # noqa: RUF012
 
     shows_account: bool = False
     offers_portal: bool = False
@@ -93,8 +119,14 @@ class BillingState(rx.State):
     result: list[ResultLine] = []  # noqa: RUF012
     result_changed: bool = False
 
+    arrived_title: str = ""
+    arrived_detail: str = ""
+    arrived: list[ResultLine] = []  # noqa: RUF012
+
     refreshing: bool = False
     refresh_problem: Problem = Problem()
+    gave_up: bool = False
+    tells_time: bool = False
 
     opening: str = ""
     departure: Departure = Departure()
@@ -120,6 +152,10 @@ class BillingState(rx.State):
             return to_sign_in(BILLING)
         arrive(self)
         self.refreshing = False
+        if not self._resumed:
+            self._page = self._seen_change = None
+        self._resumed = False
+        await open_pages.register(self, identity, show_again)
         try:
             out_of_date = await _show(self, identity)
         except Exception:
@@ -127,6 +163,16 @@ class BillingState(rx.State):
             self.broken = not self.loaded
             raise
         return BillingState.catch_up if out_of_date else None
+
+    @rx.event
+    async def tell_time(self) -> EventSpec | None:
+        """Show again what our tables hold, so that what says how long ago something was stays true."""
+        identity = await identity_of(self)
+        hand_over(self, identity)
+        if identity is None:
+            return to_sign_in(BILLING)
+        await _show(self, identity)
+        return None
 
     @rx.event(background=True)
     async def catch_up(self) -> EventSpec | None:
@@ -165,6 +211,16 @@ class BillingState(rx.State):
         return await _open(self, "details")
 
     @rx.event(background=True)
+    async def mend_payment(self) -> EventSpec | None:
+        """Open the portal where the payment method is changed, from the banner that asks for it."""
+        return await _open(self, "mend")
+
+    @rx.event(background=True)
+    async def keep_plan(self) -> EventSpec | None:
+        """Open the portal, where a cancellation is withdrawn on its first page."""
+        return await _open(self, "keep")
+
+    @rx.event(background=True)
     async def try_again(self) -> EventSpec | None:
         """Press the button again whose page did not open."""
         async with self:
@@ -193,6 +249,30 @@ class BillingState(rx.State):
         self._visit_id = self.result_title = self.result_detail = ""
         self.result = []
         return rx.set_focus(HEADING)
+
+    @rx.event
+    async def dismiss_arrivals(self) -> EventSpec | None:
+        """Put away what changed while the page was open."""
+        identity = await identity_of(self)
+        hand_over(self, identity)
+        if identity is None:
+            return to_sign_in(BILLING)
+        self._seen_change = self._newest_change
+        self.arrived_title = self.arrived_detail = ""
+        self.arrived = []
+        return rx.set_focus(HEADING)
+
+
+async def show_again(state: BillingState) -> Identity | None:
+    """Show what our tables hold now to whoever looks at the page, and nothing to nobody."""
+    identity = await greet(state)
+    hand_over(state, identity)
+    if identity is None:
+        # As a document, so that the websocket forgets the old cookie too.
+        state.departure = depart_for(sign_in_url(BILLING))
+    else:
+        await _show(state, identity)
+    return identity
 
 
 async def _open(state: BillingState, button: str) -> EventSpec | None:
@@ -241,8 +321,10 @@ async def _fetch(
 
 
 def _not_fetched(problem: str) -> Problem:
-    # Whoever only looks did not mean to change anything.
-    return problem_of(problem.replace("Nothing was changed. ", ""))
+    # Whoever only looks did not mean to change anything, and the button beside it says what to do.
+    for needless in ("Nothing was changed.", "Try again in a moment."):
+        problem = problem.replace(needless, "").replace("  ", " ").strip()
+    return problem_of(problem)
 
 
 async def _turn_to(state: BillingState, cursor: str | None) -> EventSpec | None:
@@ -252,7 +334,7 @@ async def _turn_to(state: BillingState, cursor: str | None) -> EventSpec | None:
         return to_sign_in(BILLING)
     if cursor is None or handed_over or not identity.may(Action.VIEW_INVOICES):
         return None
-    _show_invoices(state, await load_invoices(current_services(), identity, cursor))
+    await _show_invoices(state, identity, cursor)
     return None
 
 
@@ -265,12 +347,23 @@ async def _show(state: BillingState, identity: Identity) -> bool:
         return False
     summary = await load_billing(services, identity)
     sees_account = identity.may(Action.VIEW_INVOICES) and summary.has_customer
-    invoices = await load_invoices(services, identity) if sees_account else NO_INVOICES
+    now = utc_now()
+    spend = await load_spend(services, identity, now) if sees_account else None
+    entries = await load_feed(services, identity) if sees_account else ()
     _show_summary(state, summary, reader)
     _show_offers(state, summary, may_refresh=identity.may(Action.SYNC))
+    _show_banners(state, summary, reader)
     state.shows_account = sees_account
-    _show_invoices(state, invoices)
+    state.spend = spend_view(spend, reader)
+    if sees_account:
+        await _show_invoices(state, identity, state._page)
+    else:
+        _show_page(state, NO_INVOICES)
     await _show_result(state, services, identity, reader)
+    _show_feed(state, entries, reader)
+    state.tells_time = bool(state.freshness.age) or any(
+        is_fresh(entry.found_at, now) for entry in entries
+    )
     state.broken = False
     state.loaded = True
     return summary.out_of_date and not summary.mismatch
@@ -283,9 +376,11 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.contact = summary.contact_email or ""
     state.mismatch = problem_of(summary.mismatch or "")
     state.refresh_problem = _not_fetched(summary.sync_error or "")
+    state.gave_up = summary.parked
     state.may_manage = summary.can_manage
     state.plans = [plan_view(plan, summary.members, reader) for plan in summary.plans]
-    state.payment = payment_view(summary.payment_method, now)
+    state.next_invoice = next_invoice_view(summary.next_invoice, summary.plans, reader)
+    state.payment = payment_view(summary.payment_method, summary.plans, reader, now)
     state.details = details_view(summary.details, reader)
     stale = summary.sync_error is not None
     state.freshness = freshness_view(summary.synced_at, stale=stale, reader=reader, now=now)
@@ -311,11 +406,52 @@ def _show_offers(state: BillingState, summary: BillingSummary, *, may_refresh: b
     state.offers_details_update = FlowType.CUSTOMER_UPDATE in flows
 
 
-def _show_invoices(state: BillingState, page: InvoicePage) -> None:
+def _show_banners(state: BillingState, summary: BillingSummary, reader: Reader) -> None:
+    state.banners = banner_views(
+        banners_of(summary, utc_now(), reader.zone),
+        summary.provider_name,
+        reader,
+        portal=state.offers_portal,
+        payment=state.offers_payment_update,
+    )
+    state.urgent = any(banner.solid for banner in state.banners)
+    state.payment_asked_for = any(banner.action == "payment" for banner in state.banners)
+
+
+async def _show_invoices(state: BillingState, identity: Identity, cursor: str | None) -> None:
+    page = await load_invoices(current_services(), identity, cursor)
+    if cursor is not None and not page.rows:
+        page = await load_invoices(current_services(), identity)
+    # On the first page new invoices come in at the top; any other stays where its reader is.
+    state._page = cursor if page.first > 1 else None
+    _show_page(state, page)
+
+
+def _show_page(state: BillingState, page: InvoicePage) -> None:
     reader = reader_of(state)
     state.invoices = invoice_views(page, reader, utc_now())
     state.invoice_range = _invoice_range(page, reader)
     state._older, state._newer = page.next_cursor, page.previous_cursor
+
+
+def _show_feed(state: BillingState, entries: Sequence[FeedEntry], reader: Reader) -> None:
+    """Show recent changes, and say above the plan which of them came while the page was open."""
+    now = utc_now()
+    state.feed = feed_lines(entries, reader, now)
+    state._newest_change = newest = entries[0].id if entries else 0
+    seen = newest if state._seen_change is None else state._seen_change
+    state._seen_change = seen
+    # What came of the person's own visit has a banner already.
+    new = [e for e in entries if e.id > seen and str(e.visit_id) != state._visit_id]
+    state.arrived_title = state.arrived_detail = ""
+    state.arrived = []
+    if len(new) == 1:
+        told = tell(new[0].change, reader)
+        state.arrived_title = told.sentence
+        state.arrived_detail = f"{told.upcoming} {arrival(new[0], reader, now)}".lstrip()
+    elif new:
+        state.arrived_title = "Your billing has changed."
+        state.arrived = [result_line(tell(entry.change, reader)) for entry in reversed(new)]
 
 
 def _invoice_range(page: InvoicePage, reader: Reader) -> str:

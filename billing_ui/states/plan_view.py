@@ -8,11 +8,21 @@ from typing import Final
 from billing_ui.billing.summary import PlanItem, PlanSummary
 from billing_ui.billing.words import counted_units
 from billing_ui.i18n import Reader
-from billing_ui.payments.types import SubscriptionState
+from billing_ui.payments.types import NextInvoice, SubscriptionState
 from billing_ui.states.badges import Badge, plan_badge
 
 WHEN_ICONS: Final = ("calendar", "canceling", "ended", "paused", "warning")
 """Every icon that can stand before what happens next."""
+
+_CHARGED: Final = frozenset(
+    {
+        SubscriptionState.ACTIVE,
+        SubscriptionState.TRIALING,
+        SubscriptionState.PAST_DUE,
+        SubscriptionState.CANCELING,
+    }
+)
+"""The states in which the next invoice will be charged; a provider foresees one of a paused plan as well."""
 
 _PEOPLE: Final = frozenset({"editor", "licence", "license", "member", "person", "seat", "user"})
 """The units that members of a team take up; projects or gigabytes are not counted by heads."""
@@ -37,6 +47,14 @@ class SeatsView:
     total: int = 0
     fill: str = "0%"
     warning: str = ""
+
+
+@dataclass(frozen=True)
+class NextInvoiceView:
+    """What is charged next: the amount, and when and why so much; blank when nothing is coming."""
+
+    amount: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,26 @@ def plan_view(plan: PlanSummary, members: int, reader: Reader) -> PlanView:
     )
 
 
+def next_invoice_view(
+    foreseen: NextInvoice | None, plans: Sequence[PlanSummary], reader: Reader
+) -> NextInvoiceView:
+    """Return the next invoice of a customer with `plans` in words."""
+    charged = [plan for plan in plans if plan.state in _CHARGED]
+    if foreseen is None or not charged:
+        return NextInvoiceView()
+    date = reader.date(foreseen.at) if foreseen.at else ""
+    name = next(
+        (plan.name for plan in plans if plan.subscription_id == foreseen.subscription_id), ""
+    )
+    when = f"{date}, for {name}" if len(plans) > 1 and date and name else date
+    sentences = (when, _proration(foreseen, reader), _balance(foreseen, reader))
+    note = ". ".join(sentence for sentence in sentences if sentence)
+    return NextInvoiceView(
+        amount=reader.money(foreseen.amount_due, foreseen.currency),
+        note=note if note == when else f"{note}.",
+    )
+
+
 def per_interval(interval: str | None, count: int) -> str:
     """Return how often a price is due, such as "per month" or "every 3 months"; "once" without an interval."""
     if interval is None:
@@ -87,6 +125,24 @@ def counted(quantity: int, unit_label: str, reader: Reader) -> str:
     units = counted_units(unit_label)
     many = units if units.isupper() else units[0].lower() + units[1:]
     return reader.plural(quantity, unit_label, many)
+
+
+def _proration(foreseen: NextInvoice, reader: Reader) -> str:
+    if not foreseen.proration:
+        return ""
+    amount = reader.money(abs(foreseen.proration), foreseen.currency)
+    at = foreseen.prorated_at
+    change = f"the change on {reader.day(at)}" if at else "changes within the period"
+    if foreseen.proration < 0:
+        return f"{amount} less for {change}"
+    return f"Includes {amount} for {change}"
+
+
+def _balance(foreseen: NextInvoice, reader: Reader) -> str:
+    used = foreseen.total - foreseen.amount_due
+    if used > 0:
+        return f"{reader.money(used, foreseen.currency)} comes from your balance"
+    return f"Includes {reader.money(-used, foreseen.currency)} owed from before" if used else ""
 
 
 def _seats(items: Sequence[PlanItem], members: int, reader: Reader) -> SeatsView:

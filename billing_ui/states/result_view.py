@@ -32,4 +32,9 @@ class ResultLine:
 
 def result_line(told: Told) -> ResultLine:
     """Return a change with its icon."""
-    return ResultLine(_ICONS.get(told.kind, _OTHERWISE), told.sentence, told.upcoming)
+    return ResultLine(change_icon(told.kind), told.sentence, told.upcoming)
+
+
+def change_icon(kind: str) -> str:
+    """Return the icon of what a change of this kind is about."""
+    return _ICONS.get(kind, _OTHERWISE)

@@ -1,0 +1,65 @@
+"""What changed in a team's billing lately, as the page tells it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from billing_ui.accounts.permissions import Action, require
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.changes import Change, load_changes
+from billing_ui.billing.customers import current_customer
+from billing_ui.billing.services import Services
+from billing_ui.models import ChangeSource, RecordedChange
+
+NEWEST: Final = 5
+"""How many changes the page shows."""
+
+
+@dataclass(frozen=True)
+class FeedEntry:
+    """One change, how it came to us, and when we found it (UTC); a later one has a higher `id`.
+
+    `visit_id` names the trip to the provider it was made on, if it was.
+    """
+
+    id: int
+    change: Change
+    source: ChangeSource
+    visit_id: UUID | None
+    found_at: datetime
+
+
+async def load_feed(
+    services: Services, identity: Identity, count: int = NEWEST
+) -> Sequence[FeedEntry]:
+    """Return the newest changes of the customer of `identity`'s team, newest first.
+
+    Raises:
+        NoTeam, NotAllowed: who asks may not see invoices, of which the changes tell too.
+    """
+    team_id = require(identity, Action.VIEW_INVOICES)
+    async with services.database.read() as session:
+        customer = await current_customer(session, team_id, services.drivers.active.provider.value)
+        if customer is None:
+            return ()
+        query = (
+            select(RecordedChange)
+            .where(RecordedChange.customer_id == customer.id)
+            .order_by(col(RecordedChange.id).desc())
+            .limit(count)
+        )
+        rows = (await session.exec(query)).all()
+    return [
+        FeedEntry(
+            id=row.id or 0,
+            change=load_changes([row.document])[0],
+            source=ChangeSource(row.source),
+            visit_id=row.visit_id,
+            found_at=row.found_at,
+        )
+        for row in rows
+    ]
