@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from billing_ui.api.app import create_api
 from billing_ui.api.frontend import clean_addresses
 from billing_ui.api.health import Readiness
+from billing_ui.billing.live_bus import connected
 from billing_ui.billing.services import Services, current_services, install_services
 from billing_ui.components.connection import connection_overlay
 from billing_ui.components.theme import STYLESHEETS
@@ -23,6 +24,7 @@ from billing_ui.pages import add_pages
 from billing_ui.payments.types import PaymentError
 from billing_ui.sandbox_process import SandboxUnavailable, connect_webhooks, embedded_sandbox
 from billing_ui.settings import load_settings
+from billing_ui.states.live_pages import open_pages
 from billing_ui.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,8 @@ async def _prepare(stack: AsyncExitStack) -> None:
             await prepare_demo(services, sandbox_url)
             await connect_webhooks(services, sandbox_url)
         readiness.demo_data = True
+    await stack.enter_async_context(connected(services))
+    await stack.enter_async_context(open_pages.kept_current(app, services))
 
 
 def with_pages(app: ASGIApp) -> ASGIApp:

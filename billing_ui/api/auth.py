@@ -1,9 +1,11 @@
 """Signing in and out: native forms, because a websocket cannot set an HttpOnly cookie, and the API's own way."""
 
 from urllib.parse import parse_qs, quote
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.background import BackgroundTask
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS
 from billing_ui.accounts.errors import InvalidCredentials
@@ -14,6 +16,7 @@ from billing_ui.api.errors import BadRequest, Code, EnvelopeRoute, NoSuchPath
 from billing_ui.api.openapi import answers, takes
 from billing_ui.api.schemas import SignIn, Success, Token, success
 from billing_ui.billing.return_urls import BILLING_PAGE, SIGN_IN_PAGE, allowed_return_url
+from billing_ui.billing.services import Services
 from billing_ui.payments.types import InvalidReturnUrl
 from billing_ui.settings import Settings
 
@@ -32,7 +35,7 @@ async def sign_in_for_token(request: Request) -> JSONResponse:
     services = services_of(request)
     body = await read_json(request, SignIn)
     token = await sign_in(services.database, body.email, body.password.get_secret_value())
-    await sign_out(services.database, cookie_token(request))
+    await _end_session(request)
     cookie = session_cookie(services.settings, token)
     return success(Token(token=token), headers={"Set-Cookie": cookie})
 
@@ -71,20 +74,34 @@ async def sign_in_to_demo(request: Request) -> RedirectResponse:
 async def sign_out_by_form(request: Request) -> RedirectResponse:
     """End the session and forget its cookie."""
     require_own_origin(request)
-    services = services_of(request)
-    await sign_out(services.database, cookie_token(request))
-    response = _see(services.settings, SIGN_IN_PAGE)
-    response.headers["Set-Cookie"] = session_cookie(services.settings, None)
+    settings = services_of(request).settings
+    await _end_session(request)
+    response = _see(settings, SIGN_IN_PAGE)
+    response.headers["Set-Cookie"] = session_cookie(settings, None)
     return response
 
 
 async def _signed_in(request: Request, token: str, destination: str | None) -> RedirectResponse:
     # The browser gets a fresh token at each sign-in, and the one it had stops working.
     services = services_of(request)
-    await sign_out(services.database, cookie_token(request))
+    ended = await sign_out(services.database, cookie_token(request))
     response = _see(services.settings, destination or BILLING_PAGE)
     response.headers["Set-Cookie"] = session_cookie(services.settings, token)
+    # Once the browser has the new cookie: its other tabs then find themselves signed in again.
+    response.background = BackgroundTask(_empty_pages, services, ended)
     return response
+
+
+async def _end_session(request: Request) -> None:
+    """End the session in the cookie, if there is one."""
+    services = services_of(request)
+    await _empty_pages(services, await sign_out(services.database, cookie_token(request)))
+
+
+async def _empty_pages(services: Services, session_id: UUID | None) -> None:
+    """Let every page that an ended session has open show nothing more."""
+    if session_id is not None:
+        await services.live.publish_session(session_id)
 
 
 def _see(settings: Settings, path: str) -> RedirectResponse:

@@ -33,6 +33,11 @@ def departure_url(ticket: str) -> str:
     return backend_url(f"/api/billing/departures/{quote(ticket, safe='')}")
 
 
+def sign_in_url(back_to: str) -> str:
+    """Return the path of sign-in that comes back to `back_to` (a path with its query) after it."""
+    return f"{SIGN_IN}?next={quote(back_to, safe='')}"
+
+
 def to_sign_in(back_to: str) -> EventSpec:
     """Return the event that shows sign-in and comes back to `back_to` (a path with its query) after it."""
-    return rx.redirect(f"{SIGN_IN}?next={quote(back_to, safe='')}", replace=True)
+    return rx.redirect(sign_in_url(back_to), replace=True)

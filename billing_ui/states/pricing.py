@@ -23,6 +23,7 @@ from billing_ui.payments.types import (
 from billing_ui.states.addresses import PRICING
 from billing_ui.states.failures import in_words
 from billing_ui.states.leaving import Departure, arrive, leave_for_provider
+from billing_ui.states.live_pages import open_pages
 from billing_ui.states.pricing_view import (
     Choice,
     OfferView,
@@ -78,6 +79,7 @@ class PricingState(rx.State):
         identity = await greet(self)
         hand_over(self, identity)
         arrive(self)
+        await open_pages.register(self, identity, show_again)
         try:
             out_of_date = await _show(self, identity)
         except Exception:
@@ -163,6 +165,14 @@ class PricingState(rx.State):
         return await _open(self, product_id)
 
 
+async def show_again(state: PricingState) -> Identity | None:
+    """Show what our tables hold now to whoever looks at the page."""
+    identity = await greet(state)
+    hand_over(state, identity)
+    await _show(state, identity)
+    return identity
+
+
 async def _open(state: PricingState, product_id: str) -> EventSpec | None:
     language = reader_of(state).language_tag
     selection = state._selection
@@ -222,8 +232,11 @@ async def _show(state: PricingState, identity: Identity | None) -> bool:
         f"{counting.name} {counting.unit_label}s" if counting and counting.unit_label else ""
     )
     state.unit = (counting.unit_label or "") if counting else ""
+    seats = state.seats
     _select(state, _still_possible(state._selection, pricing), pricing, identity)
-    state.seats_shown += 1
+    if state.seats != seats:
+        # Not otherwise: somebody may be typing in the field.
+        state.seats_shown += 1
     state.loaded, state.broken = True, False
     return pricing.out_of_date
 

@@ -21,16 +21,21 @@ class TabGuard(Middleware):
     """Blanks a tab's states before a newly loaded document is sent them.
 
     A tab keeps its states over signing out and in, and Reflex answers a document's first event with all
-    of them, before any handler of ours runs.
+    of them, before any handler of ours runs. The same event is sent when a document's connection was lost
+    and is back: a state with a `_resumed` learns which it is.
     """
 
     async def preprocess(self, app: object, state: Any, event: Event) -> None:
-        """Hand every state over to whoever loads the document."""
+        """Hand every state over to whoever loads the document, or still looks at it."""
         if event.name not in FIRST_EVENTS:
             return
         identity = await identity_of(state)
+        # Of a document that is new, the browser says what it was built with.
+        resumed = CompileVars.PAYLOAD_HASHES not in event.payload
         for owned in _owned_states(state):
             hand_over(owned, identity)
+            if "_resumed" in type(owned).__fields__:
+                owned._resumed = resumed
 
 
 def _owned_states(state: Any) -> Iterator[Any]:
