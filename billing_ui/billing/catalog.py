@@ -28,17 +28,21 @@ from billing_ui.payments.types import (
 )
 
 
-async def refresh_catalog(services: Services) -> None:
+async def refresh_catalog(services: Services, *, after: int | None = None) -> None:
     """Fetch the active provider's products and prices and make our tables say the same.
 
     The portal configuration, if we have made one, is updated in place when it no longer fits. One
     refresh runs at a time, in whatever process; a call waits for a running one and is content with it
     if it began late enough.
 
+    Args:
+        after: the catalogue's `wanted` that the fetch must have seen. None asks for one that begins after
+            this call.
+
     Raises:
         PaymentError: as `Driver.fetch_catalog`; what we have is kept.
     """
-    await _refresh(services, make_configuration=False)
+    await _refresh(services, after, make_configuration=False)
 
 
 async def portal_configuration_id(services: Services, *, unusable: str | None = None) -> str | None:
@@ -66,18 +70,16 @@ async def portal_configuration_id(services: Services, *, unusable: str | None = 
                     col(PortalConfiguration.id) == unusable,
                 )
             )
-    await _refresh(services, make_configuration=True)
+    await _refresh(services, None, make_configuration=True)
     async with services.database.read() as session:
         made = await session.get(PortalConfiguration, provider)
     return made.id if made else None
 
 
-async def _refresh(services: Services, *, make_configuration: bool) -> None:
+async def _refresh(services: Services, after: int | None, *, make_configuration: bool) -> None:
     driver, database = services.drivers.active, services.database
     provider = driver.provider.value
-    async with database.write() as session:
-        await insert_if_absent(session, Catalog(provider=provider))
-        goal = await mark_out_of_date(session, Catalog, provider)
+    goal = await _mark(services, provider) if after is None else after
 
     async def refresh_once() -> CatalogSnapshot | None:
         fetch = await begin_fetch(database, Catalog, provider, goal)
@@ -87,7 +89,13 @@ async def _refresh(services: Services, *, make_configuration: bool) -> None:
             services, driver, fetch, make_configuration=make_configuration
         )
 
-    await reach(database, Catalog, provider, goal, refresh_once)
+    await reach(database, services.fetched, Catalog, provider, goal, refresh_once)
+
+
+async def _mark(services: Services, provider: str) -> int:
+    async with services.database.write() as session:
+        await insert_if_absent(session, Catalog(provider=provider))
+        return await mark_out_of_date(session, Catalog, provider)
 
 
 async def _fetch_and_apply(
@@ -115,10 +123,12 @@ async def _fetch_and_apply(
         return None
     except BaseException as error:
         # Also when the task is cancelled: nobody should wait for a lease that no one uses.
-        await abandon_fetch(services.database, Catalog, provider, fetch, {})
+        await abandon_fetch(services.database, Catalog, provider, fetch)
         if isinstance(error, TimeoutError):
             raise ProviderUnavailable(f"{driver.display_name} didn't answer in time.") from None
         raise
+    finally:
+        services.fetched.ring()
     return catalog
 
 

@@ -243,10 +243,10 @@ def _invoice_changes(
 ) -> Iterator[Change]:
     earlier = {invoice.id: invoice for invoice in before}
     # Snapshots hold the newest invoices only: an old one that comes back into view is no news.
-    oldest = min((invoice.created_at for invoice in before), default=None)
+    newest = max((invoice.created_at for invoice in before), default=None)
     for invoice in after:
         known = earlier.get(invoice.id)
-        if known is None and oldest and invoice.created_at < oldest:
+        if known is None and newest and invoice.created_at < newest:
             continue
         if invoice.status == "paid" and invoice.total > 0:
             if known is None or known.status != "paid":

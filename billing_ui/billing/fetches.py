@@ -2,29 +2,34 @@
 
 A row that mirrors something at the provider (a customer, the catalogue) carries integers. `wanted` goes up
 whenever it may have changed there. A fetch takes the next `fetch_no` and remembers `wanted` before its first
-provider call; its result is refused when a later fetch was already applied, else `applied` becomes what it
-remembered. `wanted > applied` means out of date. No clock takes part in any of it.
+provider call; its result is refused when a later fetch has begun, else `applied` becomes what it remembered.
+`wanted > applied` means out of date. No clock takes part in any of it.
 
 The lease keeps a second fetch of the same row from running at the same time, in whatever process. It only saves
-work: should it expire while its holder still lives, the counters keep the result right.
+work: should it expire while its holder still lives, the counters keep the result right. Who lost a lease is
+refused even before the later fetch is applied, for it may have looked at the provider after the later one did:
+what changed would be told backwards, and then again.
 """
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import case, func, or_, update
+from sqlalchemy import ColumnElement, func, literal_column, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
+from billing_ui.billing.wake import Wake
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.models import Catalog, Customer
 from billing_ui.payments.types import ProviderUnavailable
+from billing_ui.settings import Provider
 
 FETCH_TIMEOUT_SECONDS: Final = 25.0
 LEASE: Final = timedelta(seconds=30)
@@ -39,7 +44,7 @@ Key: TypeAlias = UUID | str
 
 
 class OutdatedFetch(Exception):
-    """A result came too late: what a later fetch found is already applied."""
+    """A result came too late: a later fetch has begun, or was even applied."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +104,8 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
     owner, now = secrets.token_hex(8), utc_now()
     statement = (
         update(mirror)
-        .where(
-            _key(mirror) == key,
-            col(mirror.applied) < goal,
-            or_(col(mirror.lease_until).is_(None), col(mirror.lease_until) < now),
-        )
-        .values(
-            fetch_no=col(mirror.fetch_no) + 1,
-            lease_owner=owner,
-            lease_until=now + LEASE,
-        )
+        .where(_key(mirror) == key, col(mirror.applied) < goal, _unleased(mirror, now))
+        .values(**_lease(mirror, owner, now))
         .returning(col(mirror.fetch_no), col(mirror.wanted))
     )
     async with database.write() as session:
@@ -116,8 +113,69 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
     return Fetch(row.fetch_no, row.wanted, owner) if row else None
 
 
+async def begin_due_fetches(
+    database: Database, provider: Provider, limit: int
+) -> dict[UUID, Fetch]:
+    """Take the leases of a provider's customers that the worker should fetch now, longest waiting first.
+
+    Args:
+        limit: how many at most.
+
+    Returns:
+        The fetches that begin, by our id of the customer.
+    """
+    owner, now = secrets.token_hex(8), utc_now()
+    # Processes that look at the same time pick different rows; whose a row is, the lease decides.
+    due = _due(provider, now, limit).with_for_update(skip_locked=True).cte("due")
+    statement = (
+        update(Customer)
+        .where(col(Customer.id).in_(select(due.c.id)))
+        .values(**_lease(Customer, owner, now))
+        .returning(col(Customer.id), col(Customer.fetch_no), col(Customer.wanted))
+    )
+    async with database.write() as session:
+        rows = (await session.exec(statement)).all()
+    return {row.id: Fetch(row.fetch_no, row.wanted, owner) for row in rows}
+
+
+async def any_due(database: Database, provider: Provider) -> bool:
+    """Return whether there is a customer of a provider that the worker should fetch now."""
+    async with database.read() as session:
+        return (await session.exec(_due(provider, utc_now(), 1))).first() is not None
+
+
+def _due(provider: Provider, now: datetime, limit: int) -> SelectOfScalar[UUID]:
+    return (
+        select(Customer.id)
+        .where(
+            Customer.provider == provider.value,
+            # Written as the index has it, so that both databases use it.
+            literal_column("wanted > applied AND NOT partial"),
+            col(Customer.parked_at).is_(None),
+            or_(col(Customer.next_attempt_at).is_(None), col(Customer.next_attempt_at) <= now),
+            _unleased(Customer, now),
+            col(Customer.provider_customer_id).is_not(None),
+        )
+        .order_by(col(Customer.marked_at))
+        .limit(limit)
+    )
+
+
+def _lease(mirror: Mirror, owner: str, now: datetime) -> dict[str, Any]:
+    return {
+        "fetch_no": col(mirror.fetch_no) + 1,
+        "lease_owner": owner,
+        "lease_until": now + LEASE,
+    }
+
+
+def _unleased(mirror: Mirror, now: datetime) -> ColumnElement[bool]:
+    return or_(col(mirror.lease_until).is_(None), col(mirror.lease_until) < now)
+
+
 async def reach(
     database: Database,
+    fetched: Wake,
     mirror: Mirror,
     key: Key,
     goal: int,
@@ -126,6 +184,7 @@ async def reach(
     """Bring a row to `goal`: by a fetch of our own, or by waiting for one that is running, in whatever process.
 
     Args:
+        fetched: rings when a fetch of this process has ended.
         fetch_once: fetches and applies the row; None when another fetch is running or came first.
 
     Returns:
@@ -136,18 +195,28 @@ async def reach(
     """
     give_up_at = asyncio.get_running_loop().time() + _WAIT_SECONDS
     while True:
+        rings = fetched.rings
         result = await fetch_once()
-        if result is not None or await _has_reached(database, mirror, key, goal):
+        if result is not None:
             return result
-        if asyncio.get_running_loop().time() > give_up_at:
-            raise ProviderUnavailable
-        await asyncio.sleep(_POLL_SECONDS)
+        reached, leased = await _standing(database, mirror, key, goal)
+        while leased and not reached:
+            if asyncio.get_running_loop().time() > give_up_at:
+                raise ProviderUnavailable
+            # Another process rings no bell here.
+            await fetched.wait(_POLL_SECONDS, since=rings)
+            rings = fetched.rings
+            reached, leased = await _standing(database, mirror, key, goal)
+        if reached:
+            return None
 
 
-async def _has_reached(database: Database, mirror: Mirror, key: Key, goal: int) -> bool:
+async def _standing(database: Database, mirror: Mirror, key: Key, goal: int) -> tuple[bool, bool]:
+    """Return whether a row has reached `goal`, and whether somebody is fetching it."""
+    query = select(mirror.applied, mirror.lease_until).where(_key(mirror) == key)
     async with database.read() as session:
-        applied = (await session.exec(select(mirror.applied).where(_key(mirror) == key))).one()
-    return applied >= goal
+        applied, lease_until = (await session.exec(query)).one()
+    return applied >= goal, lease_until is not None and lease_until >= utc_now()
 
 
 async def accept_fetch(
@@ -167,19 +236,18 @@ async def accept_fetch(
         partial: the result is not whole, so the row stays as out of date as it is.
 
     Raises:
-        OutdatedFetch: a later fetch was already accepted.
+        OutdatedFetch: a later fetch has begun, or this one was accepted before.
     """
     reached = {} if partial else {"applied": fetch.wanted}
-    held = col(mirror.lease_owner) == fetch.owner
     statement = (
         update(mirror)
-        .where(_key(mirror) == key, col(mirror.applied_fetch_no) < fetch.number)
+        .where(
+            _key(mirror) == key,
+            col(mirror.fetch_no) == fetch.number,
+            col(mirror.applied_fetch_no) < fetch.number,
+        )
         .values(
-            applied_fetch_no=fetch.number,
-            lease_owner=case((held, None), else_=col(mirror.lease_owner)),
-            lease_until=case((held, None), else_=col(mirror.lease_until)),
-            **reached,
-            **values,
+            applied_fetch_no=fetch.number, lease_owner=None, lease_until=None, **reached, **values
         )
         .returning(col(mirror.applied_fetch_no))
     )
@@ -187,17 +255,21 @@ async def accept_fetch(
         raise OutdatedFetch
 
 
-async def abandon_fetch(
-    database: Database, mirror: Mirror, key: Key, fetch: Fetch, values: Mapping[str, Any]
+async def abandon_fetch(database: Database, mirror: Mirror, key: Key, fetch: Fetch) -> None:
+    """Give the lease of a fetch back that came to nothing, unless another holds it by now."""
+    async with database.write() as session:
+        await give_back(session, mirror, key, fetch, {})
+
+
+async def give_back(
+    session: AsyncSession, mirror: Mirror, key: Key, fetch: Fetch, values: Mapping[str, Any]
 ) -> None:
-    """Give the lease of a fetch back that came to nothing, and write `values`, unless another holds it by now."""
-    statement = (
+    """Give the lease of a fetch back and write `values`, unless another holds it by now."""
+    await session.exec(
         update(mirror)
         .where(_key(mirror) == key, col(mirror.lease_owner) == fetch.owner)
         .values(lease_owner=None, lease_until=None, **values)
     )
-    async with database.write() as session:
-        await session.exec(statement)
 
 
 def _key(mirror: Mirror) -> Any:

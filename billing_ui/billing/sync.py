@@ -1,12 +1,13 @@
 """Bringing our copy of a customer up to date: fetch a snapshot, apply it, say what changed."""
 
 import asyncio
-from collections.abc import Collection
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func
+from sqlalchemy import case, func, null
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,28 +23,20 @@ from billing_ui.billing.fetches import (
     begin_fetch,
     reach,
 )
+from billing_ui.billing.recorded_changes import record_changes
 from billing_ui.billing.services import Services
+from billing_ui.billing.stored_rows import write_rows
+from billing_ui.billing.sync_failures import SUCCESS, remember_failure
 from billing_ui.billing.upsert import upsert
 from billing_ui.billing.visit_outcomes import settle_visits
 from billing_ui.clock import utc_now
-from billing_ui.models import (
-    Customer,
-    CustomerSnapshot,
-    Invoice,
-    PaymentMethod,
-    Subscription,
-    SubscriptionItem,
-)
-from billing_ui.payments.types import (
-    NoCustomer,
-    PaymentError,
-    ProviderUnavailable,
-    Snapshot,
-    SnapshotSubscription,
-)
+from billing_ui.metrics import SyncOutcome, sync_finished
+from billing_ui.models import ChangeSource, Customer, CustomerSnapshot, Invoice
+from billing_ui.payments.types import NoCustomer, PaymentError, ProviderUnavailable, Snapshot
 from billing_ui.settings import Provider
 
-_MAX_ERROR_LENGTH: Final = 500
+_UNSETTLED: Final = ("draft", "open", "uncollectible")
+"""The states that an invoice can still leave; one that is paid or void stays so."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +51,13 @@ class SyncResult:
 
 
 async def sync_customer(
-    services: Services, customer_id: UUID, *, after: int | None = None
+    services: Services,
+    customer_id: UUID,
+    *,
+    after: int | None = None,
+    source: ChangeSource = ChangeSource.RECONCILE,
 ) -> SyncResult:
-    """Bring our copy of a customer up to date with the provider.
+    """Bring our copy of a customer up to date with the provider, however often that failed before.
 
     One sync of a customer runs at a time, in whatever process. A call waits for a running one and is
     content with its result if that fetch began late enough; else it fetches by itself.
@@ -69,6 +66,7 @@ async def sync_customer(
         customer_id: our id of the customer.
         after: the count, as `mark_customer_out_of_date` returned it, that the fetch must have seen.
             None asks for a fetch that begins after this call.
+        source: what a change is recorded to come from that belongs to no visit.
 
     Raises:
         NoCustomer: the provider does not know the customer, or it was never created there.
@@ -78,15 +76,21 @@ async def sync_customer(
     goal = await mark_customer_out_of_date(services, customer_id) if after is None else after
     result = await reach(
         services.database,
+        services.fetched,
         Customer,
         customer_id,
         goal,
-        lambda: sync_once(services, customer_id, goal),
+        lambda: sync_once(services, customer_id, goal, source),
     )
     return result or SyncResult(await _stored_snapshot(services, customer_id), ())
 
 
-async def sync_once(services: Services, customer_id: UUID, goal: int) -> SyncResult | None:
+async def sync_once(
+    services: Services,
+    customer_id: UUID,
+    goal: int,
+    source: ChangeSource = ChangeSource.RECONCILE,
+) -> SyncResult | None:
     """Fetch and apply a customer that has not reached `goal`, unless another sync of it is running.
 
     Returns:
@@ -99,88 +103,138 @@ async def sync_once(services: Services, customer_id: UUID, goal: int) -> SyncRes
     fetch = await begin_fetch(services.database, Customer, customer_id, goal)
     if fetch is None:
         return None
+    return await carry_out(services, customer_id, fetch, source)
+
+
+async def carry_out(
+    services: Services, customer_id: UUID, fetch: Fetch, source: ChangeSource
+) -> SyncResult | None:
+    """Fetch and apply a customer whose lease was just taken; gives the lease back however that ends.
+
+    Returns:
+        The result, or None when a later fetch came first.
+
+    Raises:
+        PaymentError: as `sync_customer`. Why it failed is kept with the customer, of other exceptions too.
+    """
     try:
-        snapshot = await _fetch_snapshot(services, customer_id)
-        async with services.database.write() as session:
-            changes = await apply_snapshot(session, customer_id, snapshot, fetch)
+        return await _fetch_and_apply(services, customer_id, fetch, source)
     except OutdatedFetch:
         return None
-    except BaseException as error:
-        # Also when the task is cancelled: nobody should wait for a lease that no one uses.
-        values = (
-            {"sync_error": str(error)[:_MAX_ERROR_LENGTH]}
-            if isinstance(error, PaymentError)
-            else {}
-        )
-        await abandon_fetch(services.database, Customer, customer_id, fetch, values)
+    except Exception as error:
+        await remember_failure(services.database, customer_id, fetch, error)
         raise
-    return SyncResult(snapshot, changes)
+    except BaseException:
+        # Canceled: nobody should wait for a lease that no one uses.
+        await abandon_fetch(services.database, Customer, customer_id, fetch)
+        raise
+    finally:
+        services.fetched.ring()
 
 
 async def apply_snapshot(
-    session: AsyncSession, customer_id: UUID, snapshot: Snapshot, fetch: Fetch
+    session: AsyncSession,
+    customer_id: UUID,
+    snapshot: Snapshot,
+    fetch: Fetch,
+    source: ChangeSource = ChangeSource.RECONCILE,
 ) -> tuple[Change, ...]:
     """Make our tables say of a customer what `snapshot` says; the only writer of billing data.
 
-    A full snapshot replaces subscriptions, items and payment methods, and adds to the invoices, of which
-    it holds the newest only. A partial one only adds and overwrites: the customer stays out of date.
+    A full snapshot replaces subscriptions, items and payment methods, and adds to the invoices, of which it
+    holds the newest and those that were asked for. A partial one only adds and overwrites: the customer
+    stays out of date.
 
     Args:
         session: a write transaction; the caller commits it.
+        source: what a change is recorded to come from that belongs to no visit.
 
     Returns:
-        What changed since the last full snapshot; nothing when this is the first one, or partial.
+        What changed since the last full snapshot; nothing when this is the first one, or partial. It is
+        recorded with the customer.
 
     Raises:
-        OutdatedFetch: a later fetch was already applied.
+        OutdatedFetch: a later fetch has begun.
     """
     await accept_fetch(
         session,
         Customer,
         customer_id,
         fetch,
-        _customer_values(snapshot),
+        {} if snapshot.partial else _customer_values(snapshot, fetch),
         partial=snapshot.partial,
     )
-    await _write_subscriptions(session, customer_id, snapshot)
-    await _write_payment_methods(session, customer_id, snapshot)
-    await upsert(session, Invoice, _invoice_rows(customer_id, snapshot))
+    await write_rows(session, customer_id, snapshot)
     if snapshot.partial:
         return ()
-    stored = await session.get(CustomerSnapshot, customer_id)
-    before = Snapshot.model_validate(stored.data) if stored else None
-    await upsert(
-        session,
-        CustomerSnapshot,
-        [
-            {
-                "customer_id": customer_id,
-                "fetch_no": fetch.number,
-                "data": dump_snapshot(snapshot),
-            }
-        ],
-    )
+    query = select(CustomerSnapshot.data).where(CustomerSnapshot.customer_id == customer_id)
+    stored, document = (await session.exec(query)).one_or_none(), dump_snapshot(snapshot)
+    if document != stored:
+        row = {"customer_id": customer_id, "fetch_no": fetch.number, "data": document}
+        await upsert(session, CustomerSnapshot, [row])
+    changes: tuple[Change, ...] = ()
+    if stored is not None and document != stored:
+        changes = compare(Snapshot.model_validate(stored), snapshot)
+        await record_changes(session, customer_id, fetch.number, changes, source)
     await settle_visits(session, customer_id, snapshot, fetch)
-    return compare(before, snapshot) if before else ()
+    return changes
 
 
 def dump_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     """Return a snapshot as the JSON document that is kept to compare with, without the provider's own documents."""
     without = {"__all__": {"raw"}}
     return snapshot.model_dump(
-        mode="json", exclude={"subscriptions": without, "invoices": without}, exclude_defaults=True
+        mode="json",
+        exclude={"subscriptions": without, "invoices": without, "deleted_invoices": True},
+        exclude_defaults=True,
     )
 
 
-async def _fetch_snapshot(services: Services, customer_id: UUID) -> Snapshot:
+async def _fetch_and_apply(
+    services: Services, customer_id: UUID, fetch: Fetch, source: ChangeSource
+) -> SyncResult:
+    customer, unsettled = await _look_up(services, customer_id)
+    outcome, began = SyncOutcome.FAILED, time.perf_counter()
+    try:
+        snapshot = await _fetch_snapshot(services, customer, unsettled)
+        async with services.database.write() as session:
+            changes = await apply_snapshot(session, customer_id, snapshot, fetch, source)
+        outcome = SyncOutcome.APPLIED
+    except OutdatedFetch:
+        outcome = SyncOutcome.SUPERSEDED
+        raise
+    except ProviderUnavailable:
+        outcome = SyncOutcome.UNAVAILABLE
+        raise
+    except PaymentError:
+        outcome = SyncOutcome.REFUSED
+        raise
+    finally:
+        sync_finished(customer.provider, time.perf_counter() - began, outcome)
+    if customer.team_id is not None:
+        await services.live.publish(customer.team_id, since=customer.marked_at)
+    return SyncResult(snapshot, changes)
+
+
+async def _look_up(services: Services, customer_id: UUID) -> tuple[Customer, Sequence[str]]:
+    """Return a customer, and the ids of its invoices that may be older than the newest and still change."""
+    invoices = select(Invoice.id).where(
+        Invoice.customer_id == customer_id, col(Invoice.status).in_(_UNSETTLED)
+    )
     async with services.database.read() as session:
         customer = (await session.exec(select(Customer).where(Customer.id == customer_id))).one()
+        return customer, (await session.exec(invoices)).all()
+
+
+async def _fetch_snapshot(
+    services: Services, customer: Customer, unsettled: Sequence[str]
+) -> Snapshot:
     if customer.provider_customer_id is None:
         raise NoCustomer
     driver = services.drivers.get(Provider(customer.provider))
     try:
         async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
-            return await driver.fetch_snapshot(customer.provider_customer_id)
+            return await driver.fetch_snapshot(customer.provider_customer_id, invoices=unsettled)
     except TimeoutError:
         raise ProviderUnavailable(f"{driver.display_name} didn't answer in time.") from None
 
@@ -191,19 +245,18 @@ async def _stored_snapshot(services: Services, customer_id: UUID) -> Snapshot:
         return Snapshot.model_validate((await session.exec(query)).one())
 
 
-def _customer_values(snapshot: Snapshot) -> dict[str, Any]:
+def _customer_values(snapshot: Snapshot, fetch: Fetch) -> dict[str, Any]:
     customer, now = snapshot.customer, utc_now()
-    if snapshot.partial:
-        return {}
-    foreseen = snapshot.next_invoice
     values: dict[str, Any] = {
+        **SUCCESS,
         "synced_at": now,
-        "sync_error": None,
-        "next_invoice": foreseen.model_dump(mode="json") if foreseen else None,
+        "partial": False,
+        "marked_at": case((col(Customer.wanted) > fetch.wanted, now), else_=null()),
     }
     if customer.deleted:
         # The provider says nothing more of a deleted customer: who it was stays.
-        return values | {"deleted_at": func.coalesce(col(Customer.deleted_at), now)}
+        deleted_at = func.coalesce(col(Customer.deleted_at), now)
+        return values | {"deleted_at": deleted_at, "next_invoice": None}
     return values | {
         "deleted_at": None,
         "email": customer.email,
@@ -212,78 +265,7 @@ def _customer_values(snapshot: Snapshot) -> dict[str, Any]:
         "address": customer.address.model_dump() if customer.address else None,
         "tax_ids": [tax_id.model_dump() for tax_id in customer.tax_ids],
         "currency": customer.currency,
+        "next_invoice": snapshot.next_invoice.model_dump(mode="json", exclude_defaults=True)
+        if snapshot.next_invoice
+        else None,
     }
-
-
-async def _write_subscriptions(
-    session: AsyncSession, customer_id: UUID, snapshot: Snapshot
-) -> None:
-    subscriptions = snapshot.subscriptions
-    await upsert(
-        session, Subscription, [_subscription_row(customer_id, snapshot, s) for s in subscriptions]
-    )
-    await upsert(
-        session, SubscriptionItem, [row for s in subscriptions for row in _item_rows(snapshot, s)]
-    )
-    if not snapshot.partial:
-        await _delete_vanished(session, Subscription, customer_id, {s.id for s in subscriptions})
-    await session.exec(
-        delete(SubscriptionItem).where(
-            col(SubscriptionItem.provider) == snapshot.provider,
-            col(SubscriptionItem.subscription_id).in_([s.id for s in subscriptions]),
-            col(SubscriptionItem.id).not_in([item.id for s in subscriptions for item in s.items]),
-        )
-    )
-
-
-async def _write_payment_methods(
-    session: AsyncSession, customer_id: UUID, snapshot: Snapshot
-) -> None:
-    rows = [
-        {"provider": snapshot.provider, "customer_id": customer_id, **method.model_dump()}
-        for method in snapshot.payment_methods
-    ]
-    await upsert(session, PaymentMethod, rows)
-    if not snapshot.partial:
-        await _delete_vanished(session, PaymentMethod, customer_id, {row["id"] for row in rows})
-
-
-async def _delete_vanished(
-    session: AsyncSession,
-    model: type[Subscription] | type[PaymentMethod],
-    customer_id: UUID,
-    kept: Collection[str],
-) -> None:
-    await session.exec(
-        delete(model).where(col(model.customer_id) == customer_id, col(model.id).not_in(kept))
-    )
-
-
-def _subscription_row(
-    customer_id: UUID, snapshot: Snapshot, subscription: SnapshotSubscription
-) -> dict[str, Any]:
-    return {
-        "provider": snapshot.provider,
-        "customer_id": customer_id,
-        **subscription.model_dump(exclude={"items"}),
-        "state": subscription.state.value,
-    }
-
-
-def _item_rows(snapshot: Snapshot, subscription: SnapshotSubscription) -> list[dict[str, Any]]:
-    return [
-        {
-            "provider": snapshot.provider,
-            "subscription_id": subscription.id,
-            "position": position,
-            **item.model_dump(),
-        }
-        for position, item in enumerate(subscription.items)
-    ]
-
-
-def _invoice_rows(customer_id: UUID, snapshot: Snapshot) -> list[dict[str, Any]]:
-    return [
-        {"provider": snapshot.provider, "customer_id": customer_id, **invoice.model_dump()}
-        for invoice in snapshot.invoices
-    ]

@@ -1,9 +1,11 @@
 """The driver signature: what a payment provider must be able to do, and the choice of the active one."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
+from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.types import (
     Capabilities,
     CatalogSnapshot,
@@ -11,6 +13,7 @@ from billing_ui.payments.types import (
     ListedPage,
     Listing,
     Payer,
+    PaymentError,
     PortalConfigurationRef,
     PortalSession,
     ProviderEvent,
@@ -42,6 +45,11 @@ class Driver(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What this provider can do."""
+        ...
+
+    @property
+    def webhook_events(self) -> Collection[str]:
+        """The types of event that a webhook endpoint must be told of."""
         ...
 
     async def ensure_customer(self, payer: Payer) -> str:
@@ -87,10 +95,13 @@ class Driver(Protocol):
         """
         ...
 
-    async def fetch_snapshot(self, customer_id: str) -> Snapshot:
+    async def fetch_snapshot(self, customer_id: str, *, invoices: Collection[str] = ()) -> Snapshot:
         """Fetch one customer's whole billing state.
 
         A customer deleted at the provider is a snapshot too, with `customer.deleted` set.
+
+        Args:
+            invoices: ids of invoices that the snapshot must tell of even if they are not among the newest.
 
         Raises:
             NoCustomer: the provider knows no such customer (another account, or the wrong mode).
@@ -136,6 +147,13 @@ class Driver(Protocol):
         """Walk the events created at or after `since` (UTC), newest first."""
         ...
 
+    async def inspect(self, expected: Expected) -> tuple[Finding, ...]:
+        """Look whether everything at the provider is as it must be, with calls that change nothing.
+
+        Raises nothing: a provider that cannot be reached, or refuses the key, is a finding.
+        """
+        ...
+
     async def close(self) -> None:
         """Close the connections to the provider."""
         ...
@@ -163,6 +181,14 @@ class Drivers:
         if provider not in self._open:
             self._open[provider] = _open_driver(provider, self._settings)
         return self._open[provider]
+
+    def usable(self) -> tuple[Driver, ...]:
+        """Return the driver of every provider that can be asked: those with a key of ours."""
+        found = []
+        for provider in Provider:
+            with suppress(PaymentError):
+                found.append(self.get(provider))
+        return tuple(found)
 
     async def close(self) -> None:
         """Close every open driver."""

@@ -1,25 +1,28 @@
 """The Stripe driver: customers, portal and checkout sessions, snapshots, catalogue and events."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 import stripe
 
 from billing_ui.clock import from_unix, utc_now
-from billing_ui.payments.stripe import mapping, webhooks
+from billing_ui.payments.inspection import Expected, Finding
+from billing_ui.payments.stripe import inspection, mapping, webhooks
 from billing_ui.payments.stripe.catalog import ensure_configuration, fetch_catalog
 from billing_ui.payments.stripe.client import (
     PAGE,
+    is_loopback,
     open_client,
     replayed,
     stored_failure,
     translated,
 )
 from billing_ui.payments.stripe.listing import list_page
-from billing_ui.payments.stripe.snapshot import fetch_snapshot
+from billing_ui.payments.stripe.snapshot import SNAPSHOT_CALLS, fetch_snapshot
 from billing_ui.payments.types import (
     Capabilities,
     CatalogSnapshot,
@@ -65,9 +68,7 @@ class StripeDriver:
 
     provider = Provider.STRIPE
     display_name = "Stripe"
-    capabilities = Capabilities(
-        flows=frozenset(FlowType), return_url=True, checkout=True, event_list=True
-    )
+    webhook_events = webhooks.NEEDED_EVENTS
 
     def __init__(
         self,
@@ -85,6 +86,14 @@ class StripeDriver:
             webhook_secrets: signing secrets of the webhook endpoint, any of which may verify.
             portal_configuration: the configuration a portal session uses when its request names none.
         """
+        self.capabilities = Capabilities(
+            flows=frozenset(FlowType),
+            return_url=True,
+            checkout=True,
+            event_list=True,
+            snapshot_calls=SNAPSHOT_CALLS,
+            background_calls_per_second=_background_rate(secret_key, api_base),
+        )
         self._client, self._transport = open_client(secret_key, api_base)
         self._webhook_secrets = webhook_secrets
         self._portal_configuration = portal_configuration
@@ -259,10 +268,10 @@ class StripeDriver:
 
     # ------------------------------------------------------------ snapshots, catalogue and events
 
-    async def fetch_snapshot(self, customer_id: str) -> Snapshot:
-        """Fetch one customer's whole billing state, in the time of one round trip."""
+    async def fetch_snapshot(self, customer_id: str, *, invoices: Collection[str] = ()) -> Snapshot:
+        """Fetch one customer's whole billing state, mostly in the time of one round trip."""
         with translated():
-            return await fetch_snapshot(self._client, customer_id)
+            return await fetch_snapshot(self._client, customer_id, invoices)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with all its prices, archived ones included."""
@@ -293,6 +302,16 @@ class StripeDriver:
         """Check a webhook's signature over its raw body and return its event."""
         return webhooks.verify(self._webhook_secrets, headers, body, livemode=self._livemode)
 
+    async def inspect(self, expected: Expected) -> tuple[Finding, ...]:
+        """Look whether everything at Stripe is as it must be, with calls that change nothing."""
+        return await inspection.inspect(
+            self._client,
+            expected,
+            livemode=self._livemode,
+            webhook_secrets=self._webhook_secrets,
+            named_configuration=self._portal_configuration,
+        )
+
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
         """Walk the events created at or after `since` (UTC), newest first; Stripe keeps 30 days of them."""
         with translated():
@@ -301,6 +320,16 @@ class StripeDriver:
             )
             async for event in page.auto_paging_iter():
                 yield webhooks.event_of(event.to_dict(for_json=True))
+
+
+def _background_rate(secret_key: str, api_base: str) -> float | None:
+    """Return how many calls a second work in the background may make; people's clicks need some as well.
+
+    Stripe allows 25 with a test key and 100 with a live one (https://docs.stripe.com/rate-limits).
+    """
+    if is_loopback(urlsplit(api_base).hostname or ""):
+        return None
+    return 80 if secret_key.startswith(("sk_live_", "rk_live_")) else 20
 
 
 def _metadata(payer: Payer) -> dict[str, str]:

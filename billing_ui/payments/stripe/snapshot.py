@@ -1,10 +1,10 @@
 """One customer's whole billing state, fetched from Stripe in the time of one round trip."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 import stripe
+import structlog
 
 from billing_ui.payments.stripe import mapping
 from billing_ui.payments.stripe.catalog import options_path
@@ -12,18 +12,30 @@ from billing_ui.payments.stripe.client import PAGE, T, all_pages, is_missing
 from billing_ui.payments.types import NoCustomer, Snapshot
 from billing_ui.settings import Provider
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 INVOICES = 24
 """How many of the newest invoices a snapshot holds."""
 
+SNAPSHOT_CALLS = 6
+"""How many calls a snapshot usually takes."""
 
-async def fetch_snapshot(client: stripe.StripeClient, customer_id: str) -> Snapshot:
+_AT_ONCE = 8
+"""How many older invoices are retrieved at the same time."""
+
+
+async def fetch_snapshot(
+    client: stripe.StripeClient, customer_id: str, asked_for: Collection[str] = ()
+) -> Snapshot:
     """Return a customer's billing state; a customer deleted at Stripe is one with `customer.deleted` set.
 
     A product's name lies five levels below a list of subscriptions, and Stripe expands four. So the
     newest hundred prices are listed beside it with their products. Only older prices, amounts in
-    another currency than a price's own, and items after a subscription's tenth take a second round trip.
+    another currency than a price's own, items after a subscription's tenth, and invoices asked for that are
+    not among the newest take a second round trip.
+
+    Args:
+        asked_for: ids of invoices that the snapshot must tell of, whatever their age.
 
     Raises:
         NoCustomer: Stripe knows no such customer.
@@ -37,8 +49,14 @@ async def fetch_snapshot(client: stripe.StripeClient, customer_id: str) -> Snaps
         prices_call = group.create_task(_newest_prices(client))
         preview_call = group.create_task(_preview(client, customer_id))
     customer = customer_call.result()
+    invoices, deleted_invoices = await _with_older(client, invoices_call.result(), asked_for)
     if mapping.is_deleted(customer):
-        return Snapshot(provider=Provider.STRIPE, customer=mapping.customer_of(customer))
+        return Snapshot(
+            provider=Provider.STRIPE,
+            customer=mapping.customer_of(customer),
+            invoices=tuple(mapping.invoice_of(invoice) for invoice in invoices),
+            deleted_invoices=deleted_invoices,
+        )
     subscriptions = subscriptions_call.result()
     items = await _all_items(client, subscriptions)
     prices = await _with_missing(client, prices_call.result(), subscriptions, items)
@@ -54,7 +72,8 @@ async def fetch_snapshot(client: stripe.StripeClient, customer_id: str) -> Snaps
         payment_methods=tuple(
             mapping.payment_method_of(method, default) for method in methods_call.result()
         ),
-        invoices=tuple(mapping.invoice_of(invoice) for invoice in invoices_call.result()),
+        invoices=tuple(mapping.invoice_of(invoice) for invoice in invoices),
+        deleted_invoices=deleted_invoices,
         next_invoice=mapping.next_invoice_of(preview) if preview else None,
     )
 
@@ -96,6 +115,30 @@ async def _invoices(client: stripe.StripeClient, customer_id: str) -> list[strip
     )
 
 
+async def _with_older(
+    client: stripe.StripeClient, newest: list[stripe.Invoice], asked_for: Collection[str]
+) -> tuple[list[stripe.Invoice], tuple[str, ...]]:
+    """Return the newest invoices and those asked for besides, and which of these no longer exist."""
+    listed = {invoice.id for invoice in newest}
+    older = [invoice_id for invoice_id in asked_for if invoice_id not in listed]
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def retrieve(invoice_id: str) -> stripe.Invoice | None:
+        async with at_once:
+            try:
+                return await client.v1.invoices.retrieve_async(invoice_id)
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return None
+                raise
+
+    async with asyncio.TaskGroup() as group:
+        calls = {invoice_id: group.create_task(retrieve(invoice_id)) for invoice_id in older}
+    found = [invoice for call in calls.values() if (invoice := call.result()) is not None]
+    gone = tuple(invoice_id for invoice_id, call in calls.items() if call.result() is None)
+    return [*newest, *found], gone
+
+
 async def _preview(client: stripe.StripeClient, customer_id: str) -> stripe.Invoice | None:
     """Return the next invoice of a customer as Stripe foresees it, None when there is none to foresee."""
     try:
@@ -103,7 +146,7 @@ async def _preview(client: stripe.StripeClient, customer_id: str) -> stripe.Invo
     except stripe.InvalidRequestError as error:
         # What cannot be foreseen (such as a tax without an address) must not keep the rest from being known.
         if error.code != "invoice_upcoming_none" and not is_missing(error):
-            _log.warning("Stripe foresees no next invoice: %s", error.code or error.user_message)
+            log.warning("next_invoice_unforeseen", provider=Provider.STRIPE, code=error.code)
         return None
 
 

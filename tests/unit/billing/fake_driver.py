@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
 from billing_ui.payments.driver import Driver, Drivers
+from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.types import (
     Capabilities,
     CatalogSnapshot,
@@ -52,6 +53,7 @@ class FakeDriver:
 
     provider = Provider.STRIPE
     display_name = "Stripe"
+    webhook_events = ("customer.updated",)
 
     def __init__(self) -> None:
         self.capabilities = Capabilities(
@@ -157,7 +159,7 @@ class FakeDriver:
             session_id=f"cs_{next(self._numbers)}",
         )
 
-    async def fetch_snapshot(self, customer_id: str) -> Snapshot:
+    async def fetch_snapshot(self, customer_id: str, *, invoices: Collection[str] = ()) -> Snapshot:
         await self._pass("fetch_snapshot")
         snapshot = self.snapshots.get(customer_id)
         if snapshot is None:
@@ -212,6 +214,10 @@ class FakeDriver:
             if event.created_at >= since:
                 await self._pass("list_events:event")
                 yield event
+
+    async def inspect(self, expected: Expected) -> tuple[Finding, ...]:
+        await self._pass("inspect")
+        return ()
 
     async def close(self) -> None:
         self._holds.clear()

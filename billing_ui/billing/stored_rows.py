@@ -1,0 +1,163 @@
+"""Making the rows of one customer say what a snapshot says, by writing only what differs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, inspect
+from sqlalchemy import select as select_columns
+from sqlmodel import SQLModel, col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.billing.upsert import upsert
+from billing_ui.models import Invoice, PaymentMethod, Subscription, SubscriptionItem
+from billing_ui.payments.types import Snapshot, SnapshotInvoice, SnapshotSubscription
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+async def write_rows(session: AsyncSession, customer_id: UUID, snapshot: Snapshot) -> None:
+    """Make subscriptions, items, payment methods and invoices say what `snapshot` says.
+
+    What is stored is read and compared first: mostly little has changed, and the provider's own documents,
+    which are kept beside the columns, are long.
+
+    A full snapshot replaces subscriptions, items and payment methods, and adds to the invoices, of which it
+    holds the newest and those that were asked for. A partial one only adds and overwrites.
+    """
+    await _write_subscriptions(session, customer_id, snapshot)
+    await _write_items(session, customer_id, snapshot)
+    await _write_payment_methods(session, customer_id, snapshot)
+    await _write_invoices(session, customer_id, snapshot)
+
+
+async def _write_subscriptions(
+    session: AsyncSession, customer_id: UUID, snapshot: Snapshot
+) -> None:
+    rows = [subscription_row(customer_id, snapshot, one) for one in snapshot.subscriptions]
+    stored = await _stored(session, Subscription, col(Subscription.customer_id) == customer_id)
+    await _write(session, Subscription, rows, stored)
+    if not snapshot.partial:
+        await _delete_missing(session, Subscription, rows, stored)
+
+
+async def _write_items(session: AsyncSession, customer_id: UUID, snapshot: Snapshot) -> None:
+    listed = {subscription.id for subscription in snapshot.subscriptions}
+    rows = [row for one in snapshot.subscriptions for row in item_rows(snapshot, one)]
+    query = (
+        select_columns(_table(SubscriptionItem))
+        .join(_table(Subscription))
+        .where(col(Subscription.customer_id) == customer_id)
+    )
+    stored = [row for row in await _read(session, query) if row["subscription_id"] in listed]
+    await _write(session, SubscriptionItem, rows, stored)
+    await _delete_missing(session, SubscriptionItem, rows, stored)
+
+
+async def _write_payment_methods(
+    session: AsyncSession, customer_id: UUID, snapshot: Snapshot
+) -> None:
+    rows = [
+        {"provider": snapshot.provider, "customer_id": customer_id, **method.model_dump()}
+        for method in snapshot.payment_methods
+    ]
+    stored = await _stored(session, PaymentMethod, col(PaymentMethod.customer_id) == customer_id)
+    await _write(session, PaymentMethod, rows, stored)
+    if not snapshot.partial:
+        await _delete_missing(session, PaymentMethod, rows, stored)
+
+
+async def _write_invoices(session: AsyncSession, customer_id: UUID, snapshot: Snapshot) -> None:
+    rows = [invoice_row(customer_id, snapshot, invoice) for invoice in snapshot.invoices]
+    ids = [*(row["id"] for row in rows), *snapshot.deleted_invoices]
+    stored = await _stored(
+        session,
+        Invoice,
+        and_(col(Invoice.provider) == snapshot.provider, col(Invoice.id).in_(ids)),
+    )
+    await _write(session, Invoice, rows, stored)
+    await _delete_missing(session, Invoice, rows, stored)
+
+
+async def _write(
+    session: AsyncSession,
+    model: type[SQLModel],
+    rows: Sequence[dict[str, Any]],
+    stored: Sequence[Row],
+) -> None:
+    """Insert or overwrite the rows that are not stored just so."""
+    known = {_key(row): row for row in stored}
+    await upsert(session, model, [row for row in rows if not _says(known.get(_key(row)), row)])
+
+
+async def _delete_missing(
+    session: AsyncSession,
+    model: type[SQLModel],
+    rows: Sequence[dict[str, Any]],
+    stored: Sequence[Row],
+) -> None:
+    """Delete the stored rows that are not among `rows`."""
+    kept = {_key(row) for row in rows}
+    gone = [row for row in stored if _key(row) not in kept]
+    if gone:
+        columns = _table(model).c
+        await session.exec(
+            delete(model).where(
+                columns.provider == gone[0]["provider"],
+                columns.id.in_([row["id"] for row in gone]),
+            )
+        )
+
+
+async def _stored(
+    session: AsyncSession, model: type[SQLModel], condition: ColumnElement[bool]
+) -> Sequence[Row]:
+    return await _read(session, select_columns(_table(model)).where(condition))
+
+
+async def _read(session: AsyncSession, query: Select[Any]) -> Sequence[Row]:
+    connection = await session.connection()
+    rows: Sequence[Row] = (await connection.execute(query)).mappings().all()
+    return rows
+
+
+def _says(stored: Row | None, row: Row) -> bool:
+    return stored is not None and all(stored[name] == value for name, value in row.items())
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row["provider"], row["id"]
+
+
+def _table(model: type[SQLModel]) -> Table:
+    return cast(Table, inspect(model).local_table)
+
+
+def subscription_row(
+    customer_id: UUID, snapshot: Snapshot, subscription: SnapshotSubscription
+) -> dict[str, Any]:
+    """Return the row of a subscription."""
+    return {
+        "provider": snapshot.provider,
+        "customer_id": customer_id,
+        **subscription.model_dump(exclude={"items"}),
+        "state": subscription.state.value,
+    }
+
+
+def item_rows(snapshot: Snapshot, subscription: SnapshotSubscription) -> list[dict[str, Any]]:
+    """Return the rows of a subscription's items."""
+    return [
+        {
+            "provider": snapshot.provider,
+            "subscription_id": subscription.id,
+            "position": position,
+            **item.model_dump(),
+        }
+        for position, item in enumerate(subscription.items)
+    ]
+
+
+def invoice_row(customer_id: UUID, snapshot: Snapshot, invoice: SnapshotInvoice) -> dict[str, Any]:
+    """Return the row of an invoice."""
+    return {"provider": snapshot.provider, "customer_id": customer_id, **invoice.model_dump()}
