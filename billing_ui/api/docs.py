@@ -15,9 +15,9 @@ from billing_ui.accounts.sessions import session_cookie_name
 from billing_ui.api.caller import services_of
 from billing_ui.api.errors import EnvelopeRoute
 from billing_ui.api.openapi import describe
-from billing_ui.api.schemas import OpenCheckout, OpenOwnPortal, OpenPortal, SignIn
+from billing_ui.api.schemas import OpenCheckout, OpenOwnPortal, OpenPortal, SignedEvent, SignIn
 
-_BODIES: Final = (SignIn, OpenPortal, OpenOwnPortal, OpenCheckout)
+_BODIES: Final = (SignIn, OpenPortal, OpenOwnPortal, OpenCheckout, SignedEvent)
 
 router = APIRouter(route_class=EnvelopeRoute, include_in_schema=False)
 

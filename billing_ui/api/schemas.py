@@ -100,6 +100,12 @@ class OpenCheckout(Body):
     return_url: ReturnUrl | None = None
 
 
+class SignedEvent(BaseModel):
+    """An event as its provider made it, in the provider's own shape; its signature stands in a header."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 # ---------------------------------------------------------------- answers
 
 

@@ -9,8 +9,8 @@ from billing_ui import metrics
 from billing_ui.api.bodies import read_bytes
 from billing_ui.api.caller import services_of
 from billing_ui.api.errors import BadRequest, BodyTooLarge, Code, EnvelopeRoute, NoSuchPath
-from billing_ui.api.openapi import answers
-from billing_ui.api.schemas import Received
+from billing_ui.api.openapi import answers, takes
+from billing_ui.api.schemas import Received, SignedEvent
 from billing_ui.billing.inbox import accept
 from billing_ui.billing.services import Services
 from billing_ui.payments.driver import Driver
@@ -34,21 +34,28 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["Webhooks"])
     responses=answers(
         Received, Code.INVALID_REQUEST, Code.UNAUTHORIZED, Code.NOT_FOUND, Code.TOO_LARGE
     ),
+    # Both are read by hand: a signature is over the body as it came, and whoever is unknown finds nothing here.
     openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}}},
-        }
-    },
+        "parameters": [
+            {
+                "name": "provider",
+                "in": "path",
+                "required": True,
+                "description": "Whose event it is.",
+                "schema": {"type": "string", "enum": [provider.value for provider in Provider]},
+            }
+        ],
+    }
+    | takes(SignedEvent),
 )
-async def receive_event(request: Request, provider: str) -> Response:
+async def receive_event(request: Request) -> Response:
     """Take in an event of a payment provider, signed with the secret of its webhook endpoint.
 
     An event that was received before, or that concerns nothing here, is received as well. After any
     failure the provider sends it again.
     """
     services = services_of(request)
-    driver = _driver(services, provider)
+    driver = _driver(services, request.path_params["provider"])
     try:
         body = await read_bytes(request, MAX_EVENT_BYTES)
         event = driver.verify_webhook(request.headers, body)

@@ -27,6 +27,7 @@ PATHS = {
     "/api/payments/portal": {"post": {"200", "400", "401", "403", "404", "500"}},
     "/api/billing/subscription": {"get": {"200", "401", "403", "404", "500"}},
     "/api/billing/invoices": {"get": {"200", "400", "401", "403", "404", "500"}},
+    "/api/webhooks/{provider}": {"post": {"200", "400", "401", "404", "413", "500"}},
     "/healthz": {"get": {"200", "500"}},
     "/readyz": {"get": {"200", "500", "503"}},
 }

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col, func, select, update
 
@@ -114,3 +115,22 @@ def test_a_database_serves_one_event_loop_after_another(sqlite_url: str) -> None
     asyncio.run(write_some())
     assert len(asyncio.run(names(database))) == 10
     asyncio.run(database.close())
+
+
+async def test_a_durable_write_waits_for_the_disk_and_the_next_write_does_not(
+    sqlite_url: str,
+) -> None:
+    database = Database(sqlite_url)
+
+    async def synchronous(*, durable: bool) -> object:
+        async with database.write(durable=durable) as session:
+            connection = await session.connection()
+            return (await connection.execute(text("PRAGMA synchronous"))).scalar()
+
+    normal, full = 1, 2
+    levels = [await synchronous(durable=durable) for durable in (False, True, True, False, True)]
+    assert levels == [normal, full, full, normal, full]
+    async with database.read() as session:
+        connection = await session.connection()
+        assert (await connection.execute(text("PRAGMA synchronous"))).scalar() == normal
+    await database.close()

@@ -7,8 +7,10 @@ import pytest
 from filelock import FileLock
 
 from billing_ui import sandbox_process
-from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
-from billing_ui.settings import Settings
+from billing_ui.billing.services import Services
+from billing_ui.payments.stripe.webhooks import webhook_secrets
+from billing_ui.sandbox_process import SandboxUnavailable, connect_webhooks, embedded_sandbox
+from billing_ui.settings import EventsMode, Settings
 from tests.conftest import free_port
 
 
@@ -54,3 +56,37 @@ async def test_a_keeper_whose_sandbox_never_answers_is_said_in_a_sentence(
     ):
         async with embedded_sandbox(settings):
             pass
+
+
+async def _endpoints(url: str) -> list[str]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        headers = {"Authorization": "Bearer sk_test_tests"}
+        listed = (await client.get("/v1/webhook_endpoints", headers=headers)).json()
+    return [endpoint["url"] for endpoint in listed["data"]]
+
+
+async def test_its_events_are_sent_to_the_app_once_however_often_it_is_told(
+    settings: Settings,
+) -> None:
+    services = Services.open(settings)
+    async with embedded_sandbox(settings) as url:
+        for _ in range(2):
+            await connect_webhooks(services, url)
+        assert await _endpoints(url) == [f"{settings.provider_api_url}/api/webhooks/stripe"]
+    await services.close()
+    assert webhook_secrets(settings)[0].startswith("whsec_")
+
+
+async def test_an_app_that_asks_for_events_by_itself_is_sent_none(settings: Settings) -> None:
+    services = Services.open(settings.model_copy(update={"events_mode": EventsMode.POLL}))
+    async with embedded_sandbox(settings) as url:
+        await connect_webhooks(services, url)
+        assert await _endpoints(url) == []
+    await services.close()
+
+
+async def test_a_sandbox_that_cannot_be_told_is_said_in_a_sentence(settings: Settings) -> None:
+    services = Services.open(settings)
+    with pytest.raises(SandboxUnavailable, match="webhooks"):
+        await connect_webhooks(services, f"http://127.0.0.1:{free_port()}")
+    await services.close()

@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ import stripe
 
 from billing_ui.clock import utc_now
 from billing_ui.payments.stripe import StripeDriver, webhooks
-from billing_ui.payments.types import InvalidRequest, InvalidSignature, ProviderEvent
+from billing_ui.payments.types import (
+    InvalidRequest,
+    InvalidSignature,
+    NoWebhookSecret,
+    ProviderEvent,
+)
 from tests.unit.payments.conftest import WEBHOOK_SECRETS
 from tests.unit.payments.requests import make_settings, portal_request
 from tests.unit.payments.shop import Shop
@@ -148,8 +154,59 @@ def test_an_event_names_the_customer_it_makes_out_of_date(
 
 
 @pytest.mark.parametrize(
+    ("subject", "method"),
+    [
+        ({"id": "pm_1", "object": "payment_method", "customer": None}, "pm_1"),
+        ({"object": "mandate", "payment_method": "pm_1"}, "pm_1"),
+        ({"object": "setup_intent", "payment_method": {"id": "pm_1"}}, "pm_1"),
+        ({"id": "in_1", "object": "invoice"}, None),
+    ],
+)
+def test_an_event_names_the_payment_method_it_is_about(
+    subject: dict[str, Any], method: str | None
+) -> None:
+    assert accepted(event(subject=subject)).payment_method_id == method
+
+
+@pytest.mark.parametrize(
+    ("key", "livemode", "foreign"),
+    [
+        ("sk_test_1", True, True),
+        ("rk_live_1", False, True),
+        ("sk_test_1", False, False),
+        ("rk_live_1", True, False),
+        ("sk_test_1", None, False),
+        ("sk_old", True, False),
+        ("", True, False),
+    ],
+)
+def test_an_event_of_the_keys_other_mode_makes_nothing_out_of_date(
+    key: str, livemode: bool | None, foreign: bool
+) -> None:
+    raw = json.dumps(
+        event(
+            subject={"id": "pm_1", "object": "payment_method", "customer": "cus_1"},
+            type="price.updated",
+            livemode=livemode,
+        )
+    ).encode()
+    driver = StripeDriver(key, webhook_secrets=(SECRET,))
+    found = driver.verify_webhook(signed(raw), raw)
+    assert found.foreign is foreign
+    assert (found.customer_id is None, found.payment_method_id is None) == (foreign, foreign)
+    assert found.catalog is not foreign
+
+
+def test_without_a_secret_that_is_what_is_said() -> None:
+    for secrets in ((), ("",)):
+        with pytest.raises(NoWebhookSecret):
+            webhooks.verify(secrets, signed(BODY, ""), BODY)
+
+
+@pytest.mark.parametrize(
     ("type_", "catalog"),
     [
+        ("v1.product.created", True),
         *[("product.created", True), ("price.updated", True), ("price.deleted", True)],
         *[("customer.updated", False), ("invoice.paid", False), ("pricey.thing", False)],
     ],
@@ -165,6 +222,24 @@ def test_an_event_tells_when_it_was_created_and_keeps_its_payload() -> None:
     assert "in_1" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "customer", "method"),
+    [("customer", "obj_1", None), ("payment_method", None, "obj_1"), ("invoice", None, None)],
+)
+def test_a_thin_event_names_what_it_is_about(
+    kind: str, customer: str | None, method: str | None
+) -> None:
+    thin = {
+        "id": "evt_2",
+        "object": "v2.core.event",
+        "type": f"v1.{kind}.updated",
+        "created": "2027-01-15T08:00:00.000Z",
+        "related_object": {"id": "obj_1", "type": kind, "url": "/v1/x"},
+    }
+    found = accepted(thin)
+    assert (found.customer_id, found.payment_method_id) == (customer, method)
+
+
 def test_a_thin_event_is_an_event_of_no_customer() -> None:
     thin = {
         "id": "evt_2",
@@ -174,6 +249,17 @@ def test_a_thin_event_is_an_event_of_no_customer() -> None:
     }
     found = accepted(thin)
     assert (found.customer_id, found.created_at) == (None, datetime(2027, 1, 15, 8, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("name", ["client_secret", "confirmation_secret"])
+def test_what_lets_somebody_pay_is_not_kept(name: str) -> None:
+    subject = {"id": "pi_1", "object": "payment_intent", "customer": "cus_1", name: "pi_secret"}
+    kept = accepted(event(subject=subject)).payload
+    assert kept["data"]["object"] == {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "customer": "cus_1",
+    }
 
 
 @pytest.mark.parametrize("kind", ["billing_portal.session", "checkout.session"])
@@ -192,6 +278,22 @@ def test_the_settings_take_several_secrets_and_ignore_blanks() -> None:
     assert driver.verify_webhook(signed(BODY), BODY).id == "evt_1"
     with pytest.raises(InvalidSignature):
         driver.verify_webhook(signed(BODY, " "), BODY)
+
+
+def test_the_embedded_sandbox_has_a_secret_of_this_installations_own(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'billing.db'}"
+    (ours,) = webhooks.webhook_secrets(make_settings(secret_key="ours", database_url=url))
+    (theirs,) = webhooks.webhook_secrets(make_settings(secret_key="theirs", database_url=url))
+    generated = make_settings(database_url=url)
+    assert ours.startswith("whsec_")
+    assert len({ours, theirs, *webhooks.webhook_secrets(generated)}) == 3
+    assert webhooks.webhook_secrets(generated) == webhooks.webhook_secrets(generated)
+    named = make_settings(secret_key="ours", database_url=url, stripe_webhook_secret=SECRET)
+    assert webhooks.webhook_secrets(named) == (SECRET,)
+
+
+def test_a_real_account_has_no_secret_until_one_is_set() -> None:
+    assert webhooks.webhook_secrets(make_settings(stripe_secret_key="sk_test_1")) == ()
 
 
 async def test_events_are_listed_newest_first_since_a_moment(
