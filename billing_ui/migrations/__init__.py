@@ -54,6 +54,20 @@ async def upgrade(database_url: str) -> bool:
         await database.close()
 
 
+async def is_current(database: Database) -> bool:
+    """Return whether a database is at the newest revision; changes nothing.
+
+    Raises:
+        UnknownRevision: the database is newer than this application.
+        sqlalchemy.exc.SQLAlchemyError, OSError: the database cannot be reached.
+    """
+    async with database.engine.connect() as connection:
+        revision = await connection.run_sync(_revision)
+    if revision is not None and revision not in _known():
+        raise UnknownRevision(revision)
+    return revision == _newest()
+
+
 def _upgrade(connection: Connection) -> bool:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

@@ -176,7 +176,7 @@ async def ensure_configuration(
         if known is None:
             raise
         return known
-    digest = _digest(content)
+    digest = content_hash(content)
     if known is not None:
         if known.hash == digest:
             return known
@@ -317,7 +317,8 @@ def _one_price_per_interval(product: CatalogProduct) -> list[CatalogPrice]:
     return list(chosen.values())
 
 
-def _digest(content: "ConfigurationCreateParams") -> str:
+def content_hash(content: "ConfigurationCreateParams") -> str:
+    """Return the hash by which a configuration is known to hold `content`."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

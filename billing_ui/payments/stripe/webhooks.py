@@ -20,6 +20,38 @@ from billing_ui.settings import Settings
 TOLERANCE_SECONDS = 300
 """How old a signature may be; an older one could be a recording."""
 
+NEEDED_EVENTS = (
+    "customer.updated",
+    "customer.deleted",
+    "customer.tax_id.created",
+    "customer.tax_id.updated",
+    "customer.tax_id.deleted",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "payment_method.attached",
+    "payment_method.detached",
+    "payment_method.updated",
+    "payment_method.automatically_updated",
+    "invoice.created",
+    "invoice.updated",
+    "invoice.deleted",
+    "invoice.finalized",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.marked_uncollectible",
+    "invoice.voided",
+    "product.created",
+    "product.updated",
+    "product.deleted",
+    "price.created",
+    "price.updated",
+    "price.deleted",
+)
+"""The events an endpoint must be told of: whatever changes something that a snapshot or the catalogue holds."""
+
 _CATALOG_EVENTS = ("product.", "price.")
 _SESSIONS = ("billing_portal.session", "checkout.session")
 _CREDENTIALS = {"client_secret", "confirmation_secret"}
