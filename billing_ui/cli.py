@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -17,14 +18,15 @@ from sqlmodel import select
 from billing_ui import migrations
 from billing_ui.accounts import teams, users
 from billing_ui.accounts.errors import AccountError
+from billing_ui.billing import events
 from billing_ui.billing.customers import current_customer, link_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.i18n import DEFAULT_LOCALE, Reader
-from billing_ui.models import Customer, Role
+from billing_ui.models import Customer, InboxEvent, Role
 from billing_ui.payments.types import NoCustomer, PaymentError
 from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
-from billing_ui.settings import Settings, load_settings
+from billing_ui.settings import Provider, Settings, load_settings
 from billing_ui.telemetry import configure_logging
 
 Result = TypeVar("Result")
@@ -43,9 +45,12 @@ db_app = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
 app.add_typer(customers_app, name="customers")
 app.add_typer(db_app, name="db")
+events_app = typer.Typer(help="The payment provider's events.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
 
 Email = Annotated[str, typer.Option("--email", help="E-mail address the person signs in with.")]
 TeamName = Annotated[str, typer.Option("--team", help="The team's name or id.")]
+EventId = Annotated[str, typer.Argument(help="The provider's id of the event, such as evt_….")]
 PasswordStdin = Annotated[
     bool,
     typer.Option(
@@ -113,6 +118,79 @@ def upgrade() -> None:
     typer.echo("The database was upgraded." if done else "The database is up to date.")
 
 
+@events_app.command("list")
+def list_events(
+    type_: Annotated[
+        str, typer.Option("--type", help="Only of this type; customer.* is all that begin so.")
+    ] = "",
+    customer: Annotated[
+        str, typer.Option(help="Only of this customer, by the provider's id.")
+    ] = "",
+    provider: Annotated[Provider | None, typer.Option(help="Only of this provider.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only what arrived since; a day or a moment, in UTC.")
+    ] = None,
+    after: Annotated[str, typer.Option(help="Go on after the event of this id.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=events.MAX_EVENTS, help="How many.")] = 50,
+) -> None:
+    """List events that arrived, newest first: when, id, type, and whom they concern."""
+
+    async def show(services: Services) -> None:
+        page = await events.list_events(
+            services,
+            type_=type_,
+            customer=customer,
+            provider=provider.value if provider else "",
+            since=since.replace(tzinfo=UTC) if since else None,
+            after=after,
+            limit=limit,
+        )
+        for event in page.events:
+            typer.echo("  ".join((_moment(event.received_at), event.id, event.type, _of(event))))
+        if page.next_after is not None:
+            typer.echo(f"There are more: --after {page.next_after}", err=True)
+        elif not page.events:
+            typer.echo("No such event.", err=True)
+
+    _run(show)
+
+
+@events_app.command("show")
+def show_event(event_id: EventId) -> None:
+    """Show an event: how it came, whom it concerns, and what the provider said."""
+
+    async def show(services: Services) -> None:
+        event = await events.show_event(services, event_id)
+        lines = {
+            "event": event.id,
+            "type": event.type,
+            "provider": event.provider,
+            "created": _moment(event.created_at),
+            "arrived": f"{_moment(event.received_at)} by {event.source}",
+            "concerns": _of(event),
+            "request": event.request_id or "-",
+        }
+        for name, value in lines.items():
+            typer.echo(f"{name:<9} {value}")
+        typer.echo(events.payload_text(event))
+
+    _run(show)
+
+
+@events_app.command("replay")
+def replay_event(event_id: EventId) -> None:
+    """Let an event count once more: whom it concerns is fetched from the provider again."""
+
+    async def replay(services: Services) -> None:
+        event = await events.replay_event(services, event_id)
+        if event.provider_customer_id is None and not event.catalog:
+            typer.echo(f"{event.id} concerns no customer and no product: there is nothing to do.")
+        else:
+            typer.echo(f"Marked {_of(event)} out of date. The running worker fetches it.")
+
+    _run(replay)
+
+
 @app.command()
 def sync(
     customer: Annotated[str, typer.Option(help="Which customer: the provider's id, or ours.")] = "",
@@ -166,6 +244,17 @@ async def _sync(services: Services, customer_id: UUID) -> None:
     typer.echo(f"Fetched {snapshot.customer.id}: {', '.join(counts)}.")
     for change in result.changes:
         typer.echo(f"- {change.sentence(reader)}")
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _of(event: InboxEvent) -> str:
+    """Return whom an event concerns, in a word."""
+    if event.provider_customer_id is not None:
+        return event.provider_customer_id
+    return "catalogue" if event.catalog else "-"
 
 
 async def _customer_of_team(services: Services, name_or_id: str) -> Customer:

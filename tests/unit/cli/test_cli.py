@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -13,7 +15,7 @@ from sqlmodel import Session, create_engine, select
 from typer.testing import CliRunner, Result
 
 from billing_ui.cli import app
-from billing_ui.models import Customer, Membership, Subscription, Team, User
+from billing_ui.models import Customer, InboxEvent, Membership, Subscription, Team, User
 from billing_ui.settings import get_settings
 from tests.conftest import free_port
 
@@ -307,3 +309,77 @@ def test_the_sandbox_runs_by_itself_and_ends_with_the_command(tmp_path: Path) ->
         process.wait()
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http://127.0.0.1:{port}/_control/health", trust_env=False)
+
+
+# ---------------------------------------------------------------- events
+
+
+def receive(file: Path, *events: InboxEvent) -> None:
+    """Put events into the inbox of an installation."""
+    run("db", "upgrade")
+    with Session(create_engine(f"sqlite:///{file}")) as session:
+        session.add_all(events)
+        session.commit()
+
+
+def event(id_: str, **fields: Any) -> InboxEvent:
+    """Return an event that arrived at noon of December 3."""
+    noon = datetime(2026, 12, 3, 12, tzinfo=UTC)
+    defaults: dict[str, Any] = {
+        "provider": "stripe",
+        "id": id_,
+        "type": "customer.updated",
+        "created_at": noon,
+        "received_at": noon,
+        "payload": {"id": id_, "key": "sk_live_secret"},
+    }
+    return InboxEvent(**defaults | fields)
+
+
+def test_events_are_listed_with_whom_they_concern(file: Path) -> None:
+    receive(
+        file,
+        event("evt_1", provider_customer_id="cus_1"),
+        event("evt_2", type="price.updated", catalog=True),
+        event("evt_3", type="account.updated"),
+    )
+    result = run("events", "list")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "2026-12-03 12:00:00 UTC  evt_3  account.updated  -",
+        "2026-12-03 12:00:00 UTC  evt_2  price.updated  catalogue",
+        "2026-12-03 12:00:00 UTC  evt_1  customer.updated  cus_1",
+    ]
+    first = run("events", "list", "--limit", "2")
+    assert first.stderr.strip() == "There are more: --after evt_2"
+    assert "evt_1" in run("events", "list", "--after", "evt_2").stdout
+    for narrowed in (("--customer", "cus_1"), ("--type", "customer.*"), ("--since", "2026-12-03")):
+        assert "evt_1" in run("events", "list", *narrowed).stdout
+    nothing = run("events", "list", "--since", "2026-12-04")
+    assert (nothing.stdout, nothing.stderr.strip()) == ("", "No such event.")
+
+
+def test_an_event_is_shown_whole_but_for_its_secrets(file: Path) -> None:
+    receive(file, event("evt_1", provider_customer_id="cus_1", request_id="req-1"))
+    result = run("events", "show", "evt_1")
+    assert result.exit_code == 0
+    for part in ("evt_1", "customer.updated", "by webhook", "cus_1", "req-1", '"key": "***"'):
+        assert part in result.stdout
+    assert "sk_live_secret" not in result.output
+
+
+def test_an_event_can_be_replayed(file: Path) -> None:
+    receive(file, event("evt_1", provider_customer_id="cus_1"), event("evt_2"))
+    result = run("events", "replay", "evt_1")
+    assert result.stdout.strip() == ("Marked cus_1 out of date. The running worker fetches it.")
+    with Session(create_engine(f"sqlite:///{file}")) as session:
+        customer = session.exec(select(Customer)).one()
+    assert (customer.provider_customer_id, customer.wanted) == ("cus_1", 1)
+    assert "nothing to do" in run("events", "replay", "evt_2").stdout
+
+
+@pytest.mark.parametrize("verb", ["show", "replay"])
+def test_an_event_that_is_not_there_is_said_in_a_sentence(file: Path, verb: str) -> None:
+    result = run("events", verb, "evt_9")
+    assert result.exit_code == 1
+    assert result.stderr.strip().startswith("No event evt_9 in the inbox.")
