@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from billing_ui.api.app import create_api
 from billing_ui.api.frontend import clean_addresses
 from billing_ui.api.health import Readiness
+from billing_ui.billing.background import background
 from billing_ui.billing.live_bus import connected
 from billing_ui.billing.services import Services, current_services, install_services
 from billing_ui.components.connection import connection_overlay
@@ -71,6 +72,8 @@ async def _prepare(stack: AsyncExitStack) -> None:
         readiness.demo_data = True
     await stack.enter_async_context(connected(services))
     await stack.enter_async_context(open_pages.kept_current(app, services))
+    if settings.worker == "on":
+        await stack.enter_async_context(background(services))
 
 
 def with_pages(app: ASGIApp) -> ASGIApp:
