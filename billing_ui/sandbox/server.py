@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -117,6 +117,8 @@ class Clock:
         self._held_until = time.monotonic() + HOLD_SECONDS
 
     def _step(self) -> bool:
+        if lifecycle.step_test_clocks(self._account):
+            return True
         held = time.monotonic() < self._held_until
         return not held and lifecycle.step(self._account, int(time.time()))
 
@@ -124,11 +126,13 @@ class Clock:
         """Tick for ever."""
         while True:
             try:
+                self._account.clock_bell.clear()
                 while self._step():  # noqa: ASYNC110 - others are served in between
                     await asyncio.sleep(0)
             except Exception:
                 log.exception("what is due could not happen")
-            await asyncio.sleep(TICK_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._account.clock_bell.wait(), TICK_SECONDS)
 
 
 def _controlled(account: Account, clock: Clock) -> control.Provider:
@@ -142,7 +146,8 @@ def _controlled(account: Account, clock: Clock) -> control.Provider:
     def advance(customer: str, to: int) -> int:
         clock.hold()
         with _refusing():
-            account.get("customer", customer)
+            if account.get("customer", customer)["test_clock"]:
+                raise StripeError(f"The time of {customer} is that of its test clock.")
         return lifecycle.advance(account, to, customer)
 
     def seed(wish: control.Seed) -> Iterator[Json]:

@@ -176,13 +176,13 @@ class Store:
         ).fetchone()
         return row
 
-    def next_due(self, until: int, customer: str | None = None) -> Document | None:
+    def next_due(self, until: int, *conditions: Condition) -> Document | None:
         """Return the document whose `_due` comes first and is not after `until` (Unix seconds)."""
-        mine = "" if customer is None else "AND customer = ?"
+        listed = [Condition("due <= ?", (until,)), *conditions]
+        where = " AND ".join(condition.sql for condition in listed)
         row = self._connection.execute(
-            f"SELECT body FROM object WHERE due <= ? {mine} "  # noqa: S608 - nothing of a caller's
-            "ORDER BY due, seq LIMIT 1",
-            (until,) if customer is None else (until, customer),
+            f"SELECT body FROM object WHERE {where} ORDER BY due, seq LIMIT 1",  # noqa: S608
+            [argument for condition in listed for argument in condition.arguments],
         ).fetchone()
         return None if row is None else json.loads(row[0])
 

@@ -1,5 +1,6 @@
 """One imitated Stripe account: the only way in, for HTTP, for the hosted pages and for control."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from typing import Any
 from billing_ui.sandbox.core.ids import new_id, owner_of
 from billing_ui.sandbox.core.outbox import Outbox
 from billing_ui.sandbox.core.store import Condition, Store
-from billing_ui.sandbox.stripe import events
+from billing_ui.sandbox.stripe import events, test_time
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.operations import INCLUDABLE, VIEWS, Operation, find
 from billing_ui.sandbox.stripe.shapes import Json, SDKClass, can_expand, complete
@@ -46,7 +47,10 @@ class Account:
         self.request_id: str | None = None
         self.idempotency_key: str | None = None
         self._lock = threading.RLock()
+        self.clock_bell = asyncio.Event()
+        """Rung when a test clock begins to advance."""
         self._at: int | None = None
+        self._simulated = False
         self._wanted_id: str | None = None
 
     # ------------------------------------------------------------------------------- operations
@@ -98,7 +102,14 @@ class Account:
         tree = expand_tree(entry, params.pop("expand", []))
         failure: StripeError | None = None
         answer: Json = {}
-        with self._lock, self.at(at), self.store.transaction():
+        simulated = None
+        if method != "get" and at is None and self._at is None:
+            simulated = test_time.of_call(self.store, path, params, ids)
+        with (
+            self._lock,
+            self.at(at if simulated is None else simulated, simulated=simulated is not None),
+            self.store.transaction(),
+        ):
             outer_wish, self._wanted_id = self._wanted_id, wanted_id
             try:
                 answer = self.render(entry.handler(self, params, *ids), tree)
@@ -135,15 +146,26 @@ class Account:
         """The time at which the current operation happens, in Unix seconds."""
         return int(time.time()) if self._at is None else self._at
 
+    @property
+    def wall_time(self) -> int:
+        """The time outside: of what keeps no test clock's time, such as events."""
+        return int(time.time()) if self._simulated else self.now
+
     @contextmanager
-    def at(self, moment: int | None) -> Iterator[None]:
-        """Let everything inside happen at a Unix time; None leaves the time as it is."""
-        before = self._at
-        self._at = before if moment is None else moment
+    def at(self, moment: int | None, *, simulated: bool = False) -> Iterator[None]:
+        """Let everything inside happen at a Unix time; None leaves the time as it is.
+
+        Args:
+            moment: The time, in Unix seconds.
+            simulated: Whether it is a test clock's, rather than that of all.
+        """
+        before = self._at, self._simulated
+        if moment is not None:
+            self._at, self._simulated = moment, simulated
         try:
             yield
         finally:
-            self._at = before
+            self._at, self._simulated = before
 
     # ---------------------------------------------------------------------------------- objects
 

@@ -29,7 +29,7 @@ def emit(account: "Account", type_: str, shown: Json, previous: Json | None = No
         "account": None,
         "api_version": stripe.api_version,
         "context": None,
-        "created": account.now,
+        "created": account.wall_time,
         "data": data,
         "livemode": False,
         "pending_webhooks": 0,  # counted whenever the event is shown

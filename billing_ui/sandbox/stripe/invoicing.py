@@ -104,6 +104,7 @@ def compose(
         "starting_balance": customer["balance"],
         "status": "draft",
         "status_transitions": {},
+        "test_clock": customer["test_clock"],
         "total_discount_amounts": [],
         "total_pretax_credit_amounts": [],
         "total_taxes": [],

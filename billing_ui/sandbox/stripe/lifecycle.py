@@ -1,9 +1,17 @@
 """Time passing: renewals, trials that end, cancellations, payments tried again."""
 
+import logging
+from collections.abc import Callable
+
+from billing_ui.sandbox.core.store import Condition
 from billing_ui.sandbox.stripe import billing, invoicing, subscribing, subscription_items
 from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.resources import checkout_sessions, payment_methods
+from billing_ui.sandbox.stripe.resources import checkout_sessions, payment_methods, test_clocks
 from billing_ui.sandbox.stripe.shapes import Json
+
+CLOCK = "json_extract(body, '$.test_clock')"
+
+log = logging.getLogger(__name__)
 
 
 def advance(account: Account, to: int, customer: str | None = None) -> int:
@@ -23,14 +31,49 @@ def advance(account: Account, to: int, customer: str | None = None) -> int:
 
 
 def step(account: Account, to: int, customer: str | None = None) -> bool:
-    """Let the next due thing happen; return whether there was one."""
+    """Let the next due thing happen; return whether there was one.
+
+    Where a test clock is, no other time passes.
+    """
+    mine = [] if customer is None else [Condition("customer = ?", (customer,))]
     with account.store.transaction():
-        due = account.store.next_due(to, customer)
+        due = account.store.next_due(to, Condition(f"{CLOCK} IS NULL"), *mine)
         if due is None:
             return False
         with account.at(due["_due"]):
             HANDLERS[due["object"]](account, due)
     return True
+
+
+def step_test_clocks(account: Account) -> bool:
+    """Let the next thing happen to a test clock that is advancing; return whether there was one."""
+    clock = test_clocks.advancing(account)
+    if clock is None:
+        return False
+    try:
+        with account.store.transaction():
+            due = _due_by(account, clock)
+            if due is None:
+                test_clocks.arrive(account, clock)
+                return True
+            with account.at(due["_due"], simulated=True):
+                HANDLERS[due["object"]](account, due)
+    except Exception:
+        log.exception("the test clock %s could not be advanced", clock["id"])
+        with account.store.transaction():
+            test_clocks.fail(account, clock)
+    return True
+
+
+def _due_by(account: Account, clock: Json) -> Json | None:
+    """Return what comes next until the time a test clock is advancing to."""
+    until = clock["status_details"]["advancing"]["target_frozen_time"]
+    on_clock = Condition(f"{CLOCK} = ?", (clock["id"],))
+    found = [
+        account.store.next_due(until, on_clock, Condition("customer = ?", (customer,)))
+        for customer in clock["_customers"]
+    ]
+    return min(filter(None, found), key=lambda document: document["_due"], default=None)
 
 
 def _subscription(account: Account, subscription: Json) -> None:
@@ -92,9 +135,10 @@ def _renew(account: Account, before: Json, status: str) -> None:
             renewed.append(item)
         items.append(item)
     after = {**before, "items": {**before["items"], "data": items}, "status": status}
-    account.save(before, billing.with_due(after), "customer.subscription.updated")
     lines = subscription_items.lines(account, after, renewed, trial=False)
-    subscribing.bill(account, after, "subscription_cycle", lines)
+    invoice = subscribing.bill(account, after, "subscription_cycle", lines)
+    after = billing.with_due({**after, "latest_invoice": invoice["id"]})
+    account.save(before, after, "customer.subscription.updated")
 
 
 def _invoice(account: Account, invoice: Json) -> None:
@@ -129,9 +173,10 @@ def _finalize(account: Account, invoice: Json) -> None:
         invoicing.collect(account, invoice)
 
 
-HANDLERS = {
+HANDLERS: dict[str, Callable[[Account, Json], object]] = {
     "checkout.session": checkout_sessions.expire,
     "invoice": _invoice,
     "subscription": _subscription,
+    "test_helpers.test_clock": test_clocks.remove,
 }
 """Object name -> what happens when it is due."""

@@ -8,7 +8,7 @@ from billing_ui.sandbox.core.store import equals, one_of
 from billing_ui.sandbox.stripe import subscription_items
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.resources import prices
+from billing_ui.sandbox.stripe.resources import prices, test_clocks
 from billing_ui.sandbox.stripe.shapes import Json
 
 NAMES = ("Alder", "Birch", "Cedar", "Elm", "Hazel", "Juniper", "Larch", "Maple", "Rowan", "Willow")
@@ -37,7 +37,8 @@ def storm(account: Account, wish: Storm) -> Iterator[int]:
     """
     customers = wish.customers
     if customers is None:
-        customers = [customer["id"] for customer in account.store.find("customer")]
+        conditions = [test_clocks.condition(account, {})]
+        customers = [customer["id"] for customer in account.store.find("customer", conditions)]
     for customer_id in customers:
         account.get("customer", customer_id, "customers")
     if not customers:

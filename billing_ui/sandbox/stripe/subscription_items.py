@@ -271,6 +271,7 @@ def prorate(account: Account, subscription: Json, item: Json, sign: int, moment:
             "proration": True,
             "quantity": item["quantity"],
             "quantity_decimal": str(item["quantity"]),
+            "test_clock": subscription["test_clock"],
         },
         "invoiceitem.created",
     )

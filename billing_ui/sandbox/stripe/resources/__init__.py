@@ -16,6 +16,7 @@ from billing_ui.sandbox.stripe.resources import (
     setup_intents,
     subscriptions,
     tax_ids,
+    test_clocks,
     webhook_endpoints,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "setup_intents",
     "subscriptions",
     "tax_ids",
+    "test_clocks",
     "webhook_endpoints",
 ]

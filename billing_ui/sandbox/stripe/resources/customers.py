@@ -8,7 +8,7 @@ from billing_ui.sandbox.stripe import search, subscribing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.fields import apply, check_email, created_within, refuse
 from billing_ui.sandbox.stripe.operations import INCLUDABLE, operation, view
-from billing_ui.sandbox.stripe.resources import payment_methods, tax_ids
+from billing_ui.sandbox.stripe.resources import payment_methods, tax_ids, test_clocks
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -21,11 +21,11 @@ SEARCHABLE = {"created", "email", "name", "phone"}
 def create(account: Account, params: Params) -> Json:
     """Make a customer, with a payment method attached where one is given."""
     check_email(params, "email")
-    refuse(params, "cash_balance", "tax", "test_clock")
+    refuse(params, "cash_balance", "tax")
     payment_method = params.get("payment_method") or params.get("source")
     settings = params.get("invoice_settings", {})
     default = settings.get("default_payment_method") or params.get("source")
-    document = {
+    document: Json = {
         "id": account.new_id("cus", 14),
         "balance": 0,
         "delinquent": False,
@@ -39,6 +39,8 @@ def create(account: Account, params: Params) -> Json:
     plain = {**params, "invoice_settings": {**settings}}
     plain["invoice_settings"].pop("default_payment_method", None)
     handled = ("payment_method", "source", "tax_id_data")
+    if "test_clock" in params:
+        test_clocks.put_on(account, params["test_clock"], document["id"])
     customer = account.create(
         Customer, apply(Customer, document, plain, handled=handled), "customer.created"
     )
@@ -109,8 +111,7 @@ def delete(account: Account, params: Params, customer_id: str) -> Json:
 @operation(CustomerService.list)
 def list_(account: Account, params: Params) -> Json:
     """List customers, newest first."""
-    refuse(params, "test_clock")
-    conditions = created_within(params)
+    conditions = [*created_within(params), test_clocks.condition(account, params)]
     if "email" in params:
         conditions.append(equals("email", params["email"]))
     return account.page("customer", params, conditions, url="/v1/customers")

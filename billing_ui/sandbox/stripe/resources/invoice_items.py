@@ -78,6 +78,7 @@ def create(account: Account, params: Params) -> Json:
                 "pricing": pricing,
                 "quantity": quantity,
                 "quantity_decimal": str(quantity),
+                "test_clock": customer["test_clock"],
             },
             params,
             handled=HANDLED,

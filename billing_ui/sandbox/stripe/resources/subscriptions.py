@@ -15,7 +15,7 @@ from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
 from billing_ui.sandbox.stripe.operations import operation, view
-from billing_ui.sandbox.stripe.resources import payment_methods, prices
+from billing_ui.sandbox.stripe.resources import payment_methods, prices, test_clocks
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
@@ -135,6 +135,7 @@ def _new(
         "payment_settings": {"save_default_payment_method": "off"},
         "start_date": now,
         "status": "trialing" if trial_end else "incomplete",
+        "test_clock": customer["test_clock"],
         "trial_end": trial_end,
         "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
         "trial_start": now if trial_end else None,
@@ -324,8 +325,10 @@ def retrieve(account: Account, params: Params, subscription_id: str) -> Json:
 @operation(SubscriptionService.list)
 def list_(account: Account, params: Params) -> Json:
     """List subscriptions, newest first; cancelled ones only when asked for."""
-    refuse(params, "automatic_tax", "test_clock", "current_period_end", "current_period_start")
+    refuse(params, "automatic_tax", "current_period_end", "current_period_start")
     conditions = created_within(params)
+    if "customer" not in params or "test_clock" in params:
+        conditions.append(test_clocks.condition(account, params))
     status = params.get("status")
     if status is None:
         conditions.append(Condition("json_extract(body, '$.status') <> 'canceled'"))
