@@ -18,6 +18,7 @@ from billing_ui.components.result import arrivals, visit_result
 from billing_ui.components.site import support_link
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.components.spend_plot import spend_plot
+from billing_ui.components.waking import waking
 from billing_ui.states.addresses import BILLING
 from billing_ui.states.billing import HEADING, BillingState
 
@@ -37,6 +38,7 @@ def billing() -> rx.Component:
         ),
         leave(BillingState.departure),
         clock(runs=BillingState.tells_time, on_minute=BillingState.tell_time),
+        waking(BillingState.tell_time),
         here=BILLING,
     )
 
@@ -162,6 +164,7 @@ def _skeleton() -> rx.Component:
                     bones(bone("64px", 16), bone("140px", 22), bone("80%", 16), card=False)
                     for _ in range(2)
                 ),
+                bones(bone("96px", 16), *(bone("70%", 14) for _ in range(4)), card=False),
                 class_name="stats",
             ),
             rx.el.div(bone("320px", 16), class_name="foot"),
@@ -170,6 +173,12 @@ def _skeleton() -> rx.Component:
             bones(bone("110px", 22), bone("80%", 14), bone("60%", 14)),
             bones(bone("100px", 22), bone("80%", 14), bone("60%", 14)),
             class_name="two",
+            aria_hidden="true",
+        ),
+        rx.el.div(
+            bones(bone("90px", 22), bone("180px", 28), bone("100%", 168), bone("96px", 16)),
+            bones(bone("130px", 22), *(bone("90%", 28) for _ in range(4))),
+            class_name="wide",
             aria_hidden="true",
         ),
         bones(bone("90px", 22), *(bone("100%", 32) for _ in range(8))),
