@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -48,6 +49,19 @@ class SyncResult:
 
     snapshot: Snapshot
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class _KnownInvoices:
+    """What a fetch must tell of besides the newest invoices, so that our copy has no gaps.
+
+    Attributes:
+        unsettled: the ids of those that can still change.
+        newest_at: when the newest was created (UTC), None when there is none.
+    """
+
+    unsettled: Sequence[str]
+    newest_at: datetime | None
 
 
 async def sync_customer(
@@ -193,10 +207,10 @@ def dump_snapshot(snapshot: Snapshot) -> dict[str, Any]:
 async def _fetch_and_apply(
     services: Services, customer_id: UUID, fetch: Fetch, source: ChangeSource
 ) -> SyncResult:
-    customer, unsettled = await _look_up(services, customer_id)
+    customer, invoices = await _look_up(services, customer_id)
     outcome, began = SyncOutcome.FAILED, time.perf_counter()
     try:
-        snapshot = await _fetch_snapshot(services, customer, unsettled)
+        snapshot = await _fetch_snapshot(services, customer, invoices)
         async with services.database.write() as session:
             changes = await apply_snapshot(session, customer_id, snapshot, fetch, source)
         outcome = SyncOutcome.APPLIED
@@ -216,25 +230,34 @@ async def _fetch_and_apply(
     return SyncResult(snapshot, changes)
 
 
-async def _look_up(services: Services, customer_id: UUID) -> tuple[Customer, Sequence[str]]:
-    """Return a customer, and the ids of its invoices that may be older than the newest and still change."""
-    invoices = select(Invoice.id).where(
+async def _look_up(services: Services, customer_id: UUID) -> tuple[Customer, _KnownInvoices]:
+    """Return a customer, and what we know of its invoices."""
+    unsettled = select(Invoice.id).where(
         Invoice.customer_id == customer_id, col(Invoice.status).in_(_UNSETTLED)
     )
+    newest = select(func.max(Invoice.created_at)).where(Invoice.customer_id == customer_id)
     async with services.database.read() as session:
         customer = (await session.exec(select(Customer).where(Customer.id == customer_id))).one()
-        return customer, (await session.exec(invoices)).all()
+        invoices = _KnownInvoices(
+            unsettled=(await session.exec(unsettled)).all(),
+            newest_at=(await session.exec(newest)).one(),
+        )
+    return customer, invoices
 
 
 async def _fetch_snapshot(
-    services: Services, customer: Customer, unsettled: Sequence[str]
+    services: Services, customer: Customer, known: _KnownInvoices
 ) -> Snapshot:
     if customer.provider_customer_id is None:
         raise NoCustomer
     driver = services.drivers.get(Provider(customer.provider))
     try:
         async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
-            return await driver.fetch_snapshot(customer.provider_customer_id, invoices=unsettled)
+            return await driver.fetch_snapshot(
+                customer.provider_customer_id,
+                invoices=known.unsettled,
+                invoices_since=known.newest_at,
+            )
     except TimeoutError:
         raise ProviderUnavailable(f"{driver.display_name} didn't answer in time.") from None
 

@@ -95,13 +95,20 @@ class Driver(Protocol):
         """
         ...
 
-    async def fetch_snapshot(self, customer_id: str, *, invoices: Collection[str] = ()) -> Snapshot:
+    async def fetch_snapshot(
+        self,
+        customer_id: str,
+        *,
+        invoices: Collection[str] = (),
+        invoices_since: datetime | None = None,
+    ) -> Snapshot:
         """Fetch one customer's whole billing state.
 
         A customer deleted at the provider is a snapshot too, with `customer.deleted` set.
 
         Args:
             invoices: ids of invoices that the snapshot must tell of even if they are not among the newest.
+            invoices_since: tell of every invoice created then or later (UTC), however many they are.
 
         Raises:
             NoCustomer: the provider knows no such customer (another account, or the wrong mode).

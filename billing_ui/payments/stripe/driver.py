@@ -268,10 +268,16 @@ class StripeDriver:
 
     # ------------------------------------------------------------ snapshots, catalogue and events
 
-    async def fetch_snapshot(self, customer_id: str, *, invoices: Collection[str] = ()) -> Snapshot:
+    async def fetch_snapshot(
+        self,
+        customer_id: str,
+        *,
+        invoices: Collection[str] = (),
+        invoices_since: datetime | None = None,
+    ) -> Snapshot:
         """Fetch one customer's whole billing state, mostly in the time of one round trip."""
         with translated():
-            return await fetch_snapshot(self._client, customer_id, invoices)
+            return await fetch_snapshot(self._client, customer_id, invoices, invoices_since)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with all its prices, archived ones included."""

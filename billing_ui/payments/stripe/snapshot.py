@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
+from datetime import datetime
 
 import stripe
 import structlog
 
+from billing_ui.clock import from_unix
 from billing_ui.payments.stripe import mapping
 from billing_ui.payments.stripe.catalog import options_path
 from billing_ui.payments.stripe.client import PAGE, T, all_pages, is_missing
@@ -25,17 +27,21 @@ _AT_ONCE = 8
 
 
 async def fetch_snapshot(
-    client: stripe.StripeClient, customer_id: str, asked_for: Collection[str] = ()
+    client: stripe.StripeClient,
+    customer_id: str,
+    asked_for: Collection[str] = (),
+    since: datetime | None = None,
 ) -> Snapshot:
     """Return a customer's billing state; a customer deleted at Stripe is one with `customer.deleted` set.
 
     A product's name lies five levels below a list of subscriptions, and Stripe expands four. So the
     newest hundred prices are listed beside it with their products. Only older prices, amounts in
-    another currency than a price's own, items after a subscription's tenth, and invoices asked for that are
-    not among the newest take a second round trip.
+    another currency than a price's own, items after a subscription's tenth, and invoices that are asked for
+    and not among the newest take a second round trip.
 
     Args:
         asked_for: ids of invoices that the snapshot must tell of, whatever their age.
+        since: tell of every invoice created then or later (UTC), however many they are.
 
     Raises:
         NoCustomer: Stripe knows no such customer.
@@ -45,7 +51,7 @@ async def fetch_snapshot(
         customer_call = group.create_task(_customer(client, customer_id))
         subscriptions_call = group.create_task(_subscriptions(client, customer_id))
         methods_call = group.create_task(_payment_methods(client, customer_id))
-        invoices_call = group.create_task(_invoices(client, customer_id))
+        invoices_call = group.create_task(_invoices(client, customer_id, since))
         prices_call = group.create_task(_newest_prices(client))
         preview_call = group.create_task(_preview(client, customer_id))
     customer = customer_call.result()
@@ -109,10 +115,21 @@ async def _payment_methods(
     )
 
 
-async def _invoices(client: stripe.StripeClient, customer_id: str) -> list[stripe.Invoice]:
-    return await _unless_missing(
-        _first_page(client.v1.invoices.list_async({"customer": customer_id, "limit": INVOICES}))
-    )
+async def _invoices(
+    client: stripe.StripeClient, customer_id: str, since: datetime | None
+) -> list[stripe.Invoice]:
+    return await _unless_missing(_newest_invoices(client, customer_id, since))
+
+
+async def _newest_invoices(
+    client: stripe.StripeClient, customer_id: str, since: datetime | None
+) -> list[stripe.Invoice]:
+    page = await client.v1.invoices.list_async({"customer": customer_id, "limit": INVOICES})
+    found = page.data
+    while page.has_more and since is not None and from_unix(found[-1].created) >= since:
+        page = await page.next_page_async()
+        found = [*found, *page.data]
+    return found
 
 
 async def _with_older(
@@ -200,10 +217,6 @@ async def _with_missing(
             for price_id, paths in missing.items()
         ]
     return {**prices, **{call.result().id: call.result() for call in calls}}
-
-
-async def _first_page(page: Awaitable[stripe.ListObject[T]]) -> list[T]:
-    return (await page).data
 
 
 async def _unless_missing(found: Awaitable[list[T]]) -> list[T]:

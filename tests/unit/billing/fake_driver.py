@@ -159,7 +159,13 @@ class FakeDriver:
             session_id=f"cs_{next(self._numbers)}",
         )
 
-    async def fetch_snapshot(self, customer_id: str, *, invoices: Collection[str] = ()) -> Snapshot:
+    async def fetch_snapshot(
+        self,
+        customer_id: str,
+        *,
+        invoices: Collection[str] = (),
+        invoices_since: datetime | None = None,
+    ) -> Snapshot:
         await self._pass("fetch_snapshot")
         snapshot = self.snapshots.get(customer_id)
         if snapshot is None:
