@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import structlog
-from sqlmodel import select
+from sqlalchemy import update
+from sqlmodel import col, select
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS, DemoAccount
 from billing_ui.accounts.teams import create_team
@@ -17,7 +19,7 @@ from billing_ui.billing.customers import link_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
-from billing_ui.models import Membership, Role, Team, User
+from billing_ui.models import ChangeSource, Membership, RecordedChange, Role, Team, User
 
 _KEY: Final = "sk_test_demo"
 _TIMEOUT_SECONDS: Final = 60.0
@@ -108,18 +110,58 @@ async def prepare_demo(services: Services, sandbox_url: str) -> None:
         if (await session.exec(select(User.id).limit(1))).first() is not None:
             return
     log.info("demo_begins")
-    await _seed_sandbox(sandbox_url)
-    await refresh_catalog(services)
+    await _create_teams(services)
+    now = utc_now()
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=_TIMEOUT_SECONDS, trust_env=False
+    ) as client:
+        sandbox = _Sandbox(client)
+        await sandbox.reset()
+        await _create_catalog(sandbox, _months_before(now, 30))
+        await refresh_catalog(services)
+        for key, history in _HISTORIES.items():
+            account = DEMO_ACCOUNTS[key]
+            await history(sandbox, _Memory(services, account), account, now)
+    await _create_people(services)
+    log.info("demo_ready")
+
+
+async def _create_teams(services: Services) -> None:
     for account in DEMO_ACCOUNTS.values():
         async with services.database.read() as session:
             known = await session.get(Team, account.team_id)
         if known is None:
             await create_team(services.database, account.team_name, team_id=account.team_id)
-        if account.key in _HISTORIES:
-            customer_id = await link_customer(services, account.team_id, _customer_id(account))
-            await sync_customer(services, customer_id)
-    await _create_people(services)
-    log.info("demo_ready")
+
+
+class _Memory:
+    """What our tables remember of an account: they are brought up to date as its history goes on."""
+
+    def __init__(self, services: Services, account: DemoAccount) -> None:
+        self._services = services
+        self._account = account
+
+    async def begin(self) -> None:
+        """Copy what the sandbox holds; what happens after this is a change."""
+        await sync_customer(self._services, await self._customer())
+
+    async def note(self, source: ChangeSource, at: datetime) -> None:
+        """Note what changed since the last time, as if we had heard of it by `source` at that moment."""
+        customer_id, began = await self._customer(), utc_now()
+        await sync_customer(self._services, customer_id, source=source)
+        async with self._services.database.write() as session:
+            await session.exec(
+                update(RecordedChange)
+                .where(
+                    col(RecordedChange.customer_id) == customer_id,
+                    col(RecordedChange.found_at) >= began,
+                )
+                .values(found_at=at)
+            )
+
+    async def _customer(self) -> UUID:
+        team_id = self._account.team_id
+        return await link_customer(self._services, team_id, _customer_id(self._account))
 
 
 async def _create_people(services: Services) -> None:
@@ -177,16 +219,6 @@ class _Sandbox:
             raise SandboxRefused(f"{action}: {response.status_code} {response.text}")
         answer: dict[str, Any] = response.json()
         return answer
-
-
-async def _seed_sandbox(url: str) -> None:
-    now = utc_now()
-    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
-        sandbox = _Sandbox(client)
-        await sandbox.reset()
-        await _create_catalog(sandbox, _months_before(now, 30))
-        for key, history in _HISTORIES.items():
-            await history(sandbox, DEMO_ACCOUNTS[key], now)
 
 
 async def _create_catalog(sandbox: _Sandbox, at: datetime) -> None:
@@ -270,28 +302,62 @@ async def _switch(
     )
 
 
-async def _active(sandbox: _Sandbox, account: DemoAccount, now: datetime) -> None:
-    """Two years: begun small, moved up twice, grown seat by seat."""
-    renewal = now + timedelta(days=14)
+async def _active(sandbox: _Sandbox, memory: _Memory, account: DemoAccount, now: datetime) -> None:
+    """Two years: begun small, moved up twice, grown seat by seat, two hours ago the last time."""
+    renewal = _on_every_month(now + timedelta(days=14))
     begin = _months_before(renewal, 25)
     details = {
         "address": {"line1": "12 Harbour Street", "city": "Dublin", "country": "IE"},
         "tax_id_data": [{"type": "eu_vat", "value": "IE1234567FA"}],
     }
-    customer = await _create_customer(sandbox, account, begin, details=details)
+    customer = await _create_customer(
+        sandbox, account, begin, card="pm_card_mastercard", details=details
+    )
     subscription = await _subscribe(sandbox, customer, _STARTER, begin)
-    for months, plan, seats in ((9, _PRO, 1), (16, _TEAM, 10), (20, _TEAM, 18), (23, _TEAM, 24)):
+    steps = (
+        *((9, _PRO, 1), (15, _TEAM, 9), (17, _TEAM, 12), (18, _TEAM, 11)),
+        *((20, _TEAM, 15), (21, _TEAM, 14), (22, _TEAM, 16), (23, _TEAM, 18)),
+    )
+    for months, plan, seats in steps:
         moment = _months_before(renewal, 25 - months) + timedelta(days=7)
         await sandbox.advance(customer, moment)
         await _switch(sandbox, subscription, plan, seats, moment)
+    await memory.begin()
+    renewed = _months_before(renewal, 1) + timedelta(hours=2)
+    await sandbox.advance(customer, renewed)
+    await memory.note(ChangeSource.WEBHOOK, renewed)
+    paid_otherwise = now - timedelta(days=8)
+    await sandbox.advance(customer, paid_otherwise)
+    await _pay_with(sandbox, customer, await _last_card_of(sandbox, renewal), paid_otherwise)
+    await memory.note(ChangeSource.PORTAL, paid_otherwise)
+    grown = now - timedelta(hours=2)
+    await sandbox.advance(customer, grown)
+    await _switch(sandbox, subscription, _TEAM, 24, grown)
+    await memory.note(ChangeSource.PORTAL, grown)
     await sandbox.advance(customer, now)
 
 
-async def _trialing(sandbox: _Sandbox, account: DemoAccount, now: datetime) -> None:
+async def _last_card_of(sandbox: _Sandbox, renewal: datetime) -> str:
+    """Return a new card that pays the renewal and expires before the one after it."""
+    card = {
+        "number": "4242424242424242",
+        "exp_month": renewal.month,
+        "exp_year": renewal.year,
+    }
+    params = {"type": "card", "card": card}
+    method = await sandbox.call("/v1/payment_methods", params, at=renewal - timedelta(days=30))
+    made: str = method["id"]
+    return made
+
+
+async def _trialing(
+    sandbox: _Sandbox, memory: _Memory, account: DemoAccount, now: datetime
+) -> None:
     """Nine days left, and no card yet: without one the plan ends and nothing is charged."""
     # An hour more than nine days, so that the page says nine however long starting takes.
     begin = now - timedelta(days=5) + timedelta(hours=1)
     customer = await _create_customer(sandbox, account, begin, card=None)
+    await memory.begin()
     await _subscribe(
         sandbox,
         customer,
@@ -301,48 +367,63 @@ async def _trialing(sandbox: _Sandbox, account: DemoAccount, now: datetime) -> N
         trial_period_days=14,
         trial_settings={"end_behavior": {"missing_payment_method": "cancel"}},
     )
+    await memory.note(ChangeSource.CHECKOUT, begin)
 
 
-async def _past_due(sandbox: _Sandbox, account: DemoAccount, now: datetime) -> None:
+async def _past_due(
+    sandbox: _Sandbox, memory: _Memory, account: DemoAccount, now: datetime
+) -> None:
     """Paid for three months; the card of the latest renewal, two days ago, was declined."""
-    failed = now - timedelta(days=2)
+    failed = _on_every_month(now - timedelta(days=2))
     begin = _months_before(failed, 4)
     customer = await _create_customer(sandbox, account, begin)
     await _subscribe(sandbox, customer, _PRO, begin)
-    await sandbox.advance(customer, failed - timedelta(days=3))
-    await _pay_with(sandbox, customer, "pm_card_chargeCustomerFail", failed - timedelta(days=3))
+    replaced = failed - timedelta(days=3)
+    await sandbox.advance(customer, replaced)
+    await memory.begin()
+    await _pay_with(sandbox, customer, "pm_card_chargeCustomerFail", replaced)
+    await memory.note(ChangeSource.PORTAL, replaced)
     await sandbox.advance(customer, now)
+    await memory.note(ChangeSource.WEBHOOK, failed)
 
 
-async def _canceling(sandbox: _Sandbox, account: DemoAccount, now: datetime) -> None:
+async def _canceling(
+    sandbox: _Sandbox, memory: _Memory, account: DemoAccount, now: datetime
+) -> None:
     """Pays in euros and has cancelled; the plan stays on for three more weeks."""
-    end = now + timedelta(days=21)
+    end = _on_every_month(now + timedelta(days=21))
     begin = _months_before(end, 7)
     customer = await _create_customer(sandbox, account, begin, card="pm_card_mastercard")
     subscription = await _subscribe(sandbox, customer, _TEAM, begin, quantity=8, currency="eur")
-    cancelled = now - timedelta(days=1)
+    cancelled = now - timedelta(days=1, hours=3)
     await sandbox.advance(customer, cancelled)
-    await sandbox.call(
-        f"/v1/subscriptions/{subscription['id']}", {"cancel_at_period_end": True}, at=cancelled
-    )
+    await memory.begin()
+    await _cancel(sandbox, subscription, cancelled)
+    await memory.note(ChangeSource.PORTAL, cancelled)
 
 
-async def _ended(sandbox: _Sandbox, account: DemoAccount, now: datetime) -> None:
+async def _ended(sandbox: _Sandbox, memory: _Memory, account: DemoAccount, now: datetime) -> None:
     """Was on Starter for half a year, and left."""
-    ended = now - timedelta(days=20)
+    ended = _on_every_month(now - timedelta(days=20))
     begin = _months_before(ended, 6)
     customer = await _create_customer(sandbox, account, begin)
     subscription = await _subscribe(sandbox, customer, _STARTER, begin)
-    await sandbox.advance(customer, ended - timedelta(days=10))
-    await sandbox.call(
-        f"/v1/subscriptions/{subscription['id']}",
-        {"cancel_at_period_end": True},
-        at=ended - timedelta(days=10),
-    )
+    cancelled = ended - timedelta(days=10)
+    await sandbox.advance(customer, cancelled)
+    await memory.begin()
+    await _cancel(sandbox, subscription, cancelled)
+    await memory.note(ChangeSource.PORTAL, cancelled)
     await sandbox.advance(customer, now)
+    await memory.note(ChangeSource.WEBHOOK, ended)
 
 
-_HISTORIES: Final[dict[str, Callable[[_Sandbox, DemoAccount, datetime], Awaitable[None]]]] = {
+async def _cancel(sandbox: _Sandbox, subscription: dict[str, Any], at: datetime) -> None:
+    path = f"/v1/subscriptions/{subscription['id']}"
+    await sandbox.call(path, {"cancel_at_period_end": True}, at=at)
+
+
+_History = Callable[[_Sandbox, _Memory, DemoAccount, datetime], Awaitable[None]]
+_HISTORIES: Final[dict[str, _History]] = {
     "active": _active,
     "trialing": _trialing,
     "past due": _past_due,
@@ -355,7 +436,11 @@ def _customer_id(account: DemoAccount) -> str:
     return f"cus_demo_{account.key.replace(' ', '_')}"
 
 
+def _on_every_month(moment: datetime) -> datetime:
+    """Return `moment`, or a few days before it, on a day that every month has: renewals stay on it for two years."""
+    return moment.replace(day=min(moment.day, 28))
+
+
 def _months_before(moment: datetime, months: int) -> datetime:
     years, month = divmod(moment.year * 12 + moment.month - 1 - months, 12)
-    # Every month has a 28th, so the day stays the same over two years of renewals.
     return moment.replace(year=years, month=month + 1, day=min(moment.day, 28))

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.changes import Change, load_changes
+from billing_ui.billing.changes import Change, InvoicePaid, RenewalMoved, load_changes
 from billing_ui.billing.customers import current_customer
 from billing_ui.billing.services import Services
 from billing_ui.models import ChangeSource, RecordedChange
@@ -36,7 +36,10 @@ class FeedEntry:
 async def load_feed(
     services: Services, identity: Identity, count: int = NEWEST
 ) -> Sequence[FeedEntry]:
-    """Return the newest changes of the customer of `identity`'s team, newest first.
+    """Return the newest changes of the customer of `identity`'s team.
+
+    The latest find comes first, and of one find the most important change. A renewal that was paid is told as a
+    payment alone.
 
     Raises:
         NoTeam, NotAllowed: who asks may not see invoices, of which the changes tell too.
@@ -49,11 +52,11 @@ async def load_feed(
         query = (
             select(RecordedChange)
             .where(RecordedChange.customer_id == customer.id)
-            .order_by(col(RecordedChange.id).desc())
-            .limit(count)
+            .order_by(col(RecordedChange.fetch_no).desc(), col(RecordedChange.position))
+            .limit(2 * count)
         )
         rows = (await session.exec(query)).all()
-    return [
+    entries = [
         FeedEntry(
             id=row.id or 0,
             change=load_changes([row.document])[0],
@@ -63,3 +66,13 @@ async def load_feed(
         )
         for row in rows
     ]
+    paid = {
+        row.fetch_no
+        for row, entry in zip(rows, entries, strict=True)
+        if isinstance(entry.change, InvoicePaid)
+    }
+    return [
+        entry
+        for row, entry in zip(rows, entries, strict=True)
+        if not (isinstance(entry.change, RenewalMoved) and row.fetch_no in paid)
+    ][:count]

@@ -379,7 +379,7 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.gave_up = summary.parked
     state.may_manage = summary.can_manage
     state.plans = [plan_view(plan, summary.members, reader) for plan in summary.plans]
-    state.next_invoice = next_invoice_view(summary.next_invoice, summary.plans, reader)
+    state.next_invoice = next_invoice_view(summary, reader)
     state.payment = payment_view(summary.payment_method, summary.plans, reader, now)
     state.details = details_view(summary.details, reader)
     stale = summary.sync_error is not None
@@ -438,7 +438,7 @@ def _show_feed(state: BillingState, entries: Sequence[FeedEntry], reader: Reader
     """Show recent changes, and say above the plan which of them came while the page was open."""
     now = utc_now()
     state.feed = feed_lines(entries, reader, now)
-    state._newest_change = newest = entries[0].id if entries else 0
+    state._newest_change = newest = max((entry.id for entry in entries), default=0)
     seen = newest if state._seen_change is None else state._seen_change
     state._seen_change = seen
     # What came of the person's own visit has a banner already.
@@ -451,7 +451,7 @@ def _show_feed(state: BillingState, entries: Sequence[FeedEntry], reader: Reader
         state.arrived_detail = f"{told.upcoming} {arrival(new[0], reader, now)}".lstrip()
     elif new:
         state.arrived_title = "Your billing has changed."
-        state.arrived = [result_line(tell(entry.change, reader)) for entry in reversed(new)]
+        state.arrived = [result_line(tell(entry.change, reader)) for entry in new]
 
 
 def _invoice_range(page: InvoicePage, reader: Reader) -> str:

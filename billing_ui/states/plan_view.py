@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from billing_ui.billing.summary import PlanItem, PlanSummary
+from billing_ui.billing.summary import BillingSummary, PlanItem, PlanSummary
 from billing_ui.billing.words import counted_units
 from billing_ui.i18n import Reader
 from billing_ui.payments.types import NextInvoice, SubscriptionState
@@ -15,14 +15,8 @@ WHEN_ICONS: Final = ("calendar", "canceling", "ended", "paused", "warning")
 """Every icon that can stand before what happens next."""
 
 _CHARGED: Final = frozenset(
-    {
-        SubscriptionState.ACTIVE,
-        SubscriptionState.TRIALING,
-        SubscriptionState.PAST_DUE,
-        SubscriptionState.CANCELING,
-    }
+    {SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE, SubscriptionState.CANCELING}
 )
-"""The states in which the next invoice will be charged; a provider foresees one of a paused plan as well."""
 
 _PEOPLE: Final = frozenset({"editor", "licence", "license", "member", "person", "seat", "user"})
 """The units that members of a team take up; projects or gigabytes are not counted by heads."""
@@ -93,12 +87,11 @@ def plan_view(plan: PlanSummary, members: int, reader: Reader) -> PlanView:
     )
 
 
-def next_invoice_view(
-    foreseen: NextInvoice | None, plans: Sequence[PlanSummary], reader: Reader
-) -> NextInvoiceView:
-    """Return the next invoice of a customer with `plans` in words."""
-    charged = [plan for plan in plans if plan.state in _CHARGED]
-    if foreseen is None or not charged:
+def next_invoice_view(summary: BillingSummary, reader: Reader) -> NextInvoiceView:
+    """Return a customer's next invoice in words."""
+    foreseen, plans = summary.next_invoice, summary.plans
+    can_pay = summary.payment_method is not None
+    if foreseen is None or not any(_is_charged(plan, can_pay=can_pay) for plan in plans):
         return NextInvoiceView()
     date = reader.date(foreseen.at) if foreseen.at else ""
     name = next(
@@ -125,6 +118,13 @@ def counted(quantity: int, unit_label: str, reader: Reader) -> str:
     units = counted_units(unit_label)
     many = units if units.isupper() else units[0].lower() + units[1:]
     return reader.plural(quantity, unit_label, many)
+
+
+def _is_charged(plan: PlanSummary, *, can_pay: bool) -> bool:
+    """Return whether a plan's next invoice will be charged: a provider foresees one of a paused plan as well."""
+    if plan.state is SubscriptionState.TRIALING:
+        return can_pay or not plan.ends_unpaid
+    return plan.state in _CHARGED
 
 
 def _proration(foreseen: NextInvoice, reader: Reader) -> str:
