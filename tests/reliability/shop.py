@@ -47,11 +47,8 @@ class Shop:
             answers = await self.sandbox.batch(
                 *(call for number in numbers for call in _subscriber(number, prices))
             )
-            self.customers += [
-                one["id"]
-                for one in answers
-                if one["object"] == "customer" and one["id"] not in self.customers
-            ]
+            told = [one["id"] for one in answers if one["object"] == "customer"]
+            self.customers += dict.fromkeys(told)
 
     async def storm(self, events: int, *, seed: int) -> list[Json]:
         """Change things until about `events` more have happened, and return the new events, oldest first."""
