@@ -21,12 +21,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing_ui.direct import Direct, DirectConnections, Row
+
 BUSY_TIMEOUT_MS = 5_000
 _SYNCHRONOUS = "NORMAL"
 
 
+_AT_ONCE = 8
+"""How many direct statements of a kind run at the same time on PostgreSQL."""
+
+
 class Database:
-    """An async engine with explicit read and write transactions.
+    """An async engine with explicit read and write transactions, and a short way for single statements.
 
     On SQLite a write begins IMMEDIATE: it takes the write lock before it reads, because a transaction
     that reads first and upgrades later fails at once when another one wrote in between.
@@ -49,6 +55,10 @@ class Database:
         self._writing: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
         self._durable_writer = self._writer.execution_options(synchronous="FULL")
+        # On SQLite one connection each: a write that waits must not keep the reads waiting.
+        at_once = 1 if self.is_sqlite else _AT_ONCE
+        self._direct_reads = DirectConnections(self.engine, at_once)
+        self._direct_writes = DirectConnections(self.engine, at_once)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -82,6 +92,25 @@ class Database:
             ):
                 yield session
 
+    async def fetch(self, query: Direct[Row], **parameters: Any) -> list[Row]:
+        """Return what a single query finds, the short way.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database failed.
+        """
+        return await self._direct_reads.fetch(query, parameters)
+
+    async def execute(self, statement: Direct[Any], **parameters: Any) -> None:
+        """Run a single statement that writes, the short way; it is committed afterwards.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database failed or refused it; nothing is written.
+            RuntimeError: this task is already writing; on SQLite it would wait for itself.
+        """
+        with self._writes_once():
+            async with self._turn():
+                await self._direct_writes.fetch(statement, parameters)
+
     @contextmanager
     def _writes_once(self) -> Iterator[None]:
         task = asyncio.current_task()
@@ -101,6 +130,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._direct_reads.close()
+        await self._direct_writes.close()
         await self.engine.dispose()
 
 

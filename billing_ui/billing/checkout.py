@@ -105,10 +105,14 @@ async def open_checkout(
             # Deleted at the provider, or of another account: the team starts again with a new customer.
             await mark_deleted(services, customer.id)
             continue
-        async with services.database.write() as session:
-            await record_visit(
-                session, visit_id, identity, customer.id, VisitKind.CHECKOUT, return_url=return_to
-            )
+        await record_visit(
+            services.database,
+            visit_id,
+            identity,
+            customer.id,
+            VisitKind.CHECKOUT,
+            return_url=return_to,
+        )
         return OpenedCheckout(url=checkout.checkout_url, visit_id=visit_id)
     raise CustomerDeleted
 

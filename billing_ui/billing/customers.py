@@ -1,7 +1,8 @@
 """Which customer a team has at a provider, and making sure that it never has two."""
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import datetime
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, func, update
@@ -29,7 +30,38 @@ NEWEST_FIRST: Final = (col(Subscription.created_at).desc(), col(Subscription.id)
 _MAX_GENERATIONS: Final = 5
 
 
-def choose_customer(rows: Sequence[Customer], active_provider: str) -> Customer | None:
+class KnownCustomer(Protocol):
+    """What must be known of a customer to ask the provider about it: a `models.Customer`, or a part of one."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def team_id(self) -> UUID | None: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def provider_customer_id(self) -> str | None: ...
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def create_params(self) -> dict[str, Any] | None: ...
+
+    @property
+    def claimed_at(self) -> datetime: ...
+
+    @property
+    def deleted_at(self) -> datetime | None: ...
+
+
+AnyCustomer = TypeVar("AnyCustomer", bound=KnownCustomer)
+
+
+def choose_customer(rows: Sequence[AnyCustomer], active_provider: str) -> AnyCustomer | None:
     """Return the one of a team's customers that counts, or None if no provider knows any of them.
 
     The active provider's comes before another's, one that exists before a deleted one, a later
@@ -65,7 +97,7 @@ async def live_subscriptions(session: AsyncSession, customer_id: UUID) -> tuple[
     return tuple((await session.exec(query)).all())
 
 
-def usable_customer(customer: Customer | None, active_provider: str) -> Customer:
+def usable_customer(customer: AnyCustomer | None, active_provider: str) -> AnyCustomer:
     """Return `customer` if the active provider can be asked about it.
 
     Raises:
@@ -79,7 +111,7 @@ def usable_customer(customer: Customer | None, active_provider: str) -> Customer
     return customer
 
 
-def payer_of(customer: Customer) -> Payer:
+def payer_of(customer: KnownCustomer) -> Payer:
     """Return for whom the provider is asked.
 
     Raises:

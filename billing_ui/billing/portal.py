@@ -1,12 +1,12 @@
 """Opening the provider's hosted portal for the team of whoever asks."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import bindparam
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
@@ -21,6 +21,7 @@ from billing_ui.billing.fetches import mark_out_of_date
 from billing_ui.billing.return_urls import allowed_return_url
 from billing_ui.billing.services import Services
 from billing_ui.billing.visits import forget_visit, record_visit, visit_return_url
+from billing_ui.direct import Direct
 from billing_ui.models import Customer, PortalConfiguration, VisitKind
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import (
@@ -35,11 +36,32 @@ from billing_ui.payments.types import (
 )
 from billing_ui.settings import Settings
 
-# Built once: putting a statement together takes longer than running it.
-_CUSTOMER_AND_CONFIGURATION: Final = (
-    select(Customer, PortalConfiguration.id)
+
+class _Found(NamedTuple):
+    """A team's customer, and the id of our portal configuration."""
+
+    id: UUID
+    team_id: UUID | None
+    provider: str
+    provider_customer_id: str | None
+    generation: int
+    create_params: dict[str, Any] | None
+    claimed_at: datetime
+    deleted_at: datetime | None
+    configuration: str | None
+
+
+_FIND: Final = Direct(
+    select(  # type: ignore[call-overload]
+        *(Customer.id, Customer.team_id),
+        *(Customer.provider, Customer.provider_customer_id, Customer.generation),
+        *(Customer.create_params, Customer.claimed_at, Customer.deleted_at),
+        PortalConfiguration.id,
+    )
+    .select_from(Customer)
     .outerjoin(PortalConfiguration, col(PortalConfiguration.provider) == bindparam("provider"))
-    .where(col(Customer.team_id) == bindparam("team_id"))
+    .where(col(Customer.team_id) == bindparam("team_id")),
+    _Found,
 )
 
 
@@ -84,35 +106,35 @@ async def open_portal(
     """
     team_id = require(identity, Action.OPEN_PORTAL)
     driver, settings = services.drivers.active, services.settings
-    visit_id = uuid4()
-    # One transaction for all of it, and committed before the provider is asked: a person is waiting, and
-    # whoever comes back must be known, whatever dies in between.
-    async with services.database.write() as session:
-        found, ours = await _customer_and_configuration(session, team_id, driver.provider.value)
-        customer = usable_customer(found, driver.provider.value)
-        return_to = allowed_return_url(settings, return_url)
-        if configuration is not None:
-            _check_configuration(settings, configuration, ours)
-        if flow is not None:
-            flow = await _resolve_flow(session, driver, customer, flow)
-        await record_visit(
-            session,
-            visit_id,
-            identity,
-            customer.id,
-            VisitKind.PORTAL,
-            return_url=return_to,
-            flow=flow.type if flow else None,
-        )
+    visit_id, provider = uuid4(), driver.provider.value
+    found = await services.database.fetch(_FIND, team_id=team_id, provider=provider)
+    customer = usable_customer(choose_customer(found, provider), provider)
+    return_to = allowed_return_url(settings, return_url)
+    if configuration is not None:
+        _check_configuration(settings, configuration, customer.configuration)
+    if flow is not None:
+        flow = await _resolve_flow(services, driver, customer.id, flow)
+    # Committed before the provider is asked: whoever comes back must be known, whatever dies in between.
+    await record_visit(
+        services.database,
+        visit_id,
+        identity,
+        customer.id,
+        VisitKind.PORTAL,
+        return_url=return_to,
+        flow=flow.type if flow else None,
+    )
     request = StartPortalSessionInput(
         payer=payer_of(customer),
         return_url=visit_return_url(settings, visit_id),
-        configuration=configuration or settings.stripe_portal_configuration or ours,
+        configuration=configuration
+        or settings.stripe_portal_configuration
+        or customer.configuration,
         flow=flow,
         locale=locale,
     )
     try:
-        portal = await _start_session(services, driver, request, ours)
+        portal = await _start_session(services, driver, request, customer.configuration)
     except PaymentError as error:
         async with services.database.write() as session:
             await forget_visit(session, visit_id)
@@ -123,16 +145,6 @@ async def open_portal(
     return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
 
 
-async def _customer_and_configuration(
-    session: AsyncSession, team_id: UUID, provider: str
-) -> tuple[Customer | None, str | None]:
-    """Return the team's customer and the id of our portal configuration, in one query."""
-    parameters = {"team_id": team_id, "provider": provider}
-    rows = (await session.exec(_CUSTOMER_AND_CONFIGURATION, params=parameters)).all()
-    configuration = rows[0][1] if rows else None
-    return choose_customer([customer for customer, _ in rows], provider), configuration
-
-
 def _check_configuration(settings: Settings, configuration: str, ours: str | None) -> None:
     listed = (settings.stripe_portal_configuration, *settings.stripe_portal_configurations)
     # The setting is empty when the operator has named none.
@@ -141,7 +153,7 @@ def _check_configuration(settings: Settings, configuration: str, ours: str | Non
 
 
 async def _resolve_flow(
-    session: AsyncSession, driver: Driver, customer: Customer, flow: PortalFlow
+    services: Services, driver: Driver, customer_id: UUID, flow: PortalFlow
 ) -> PortalFlow:
     """Return the flow with the subscription it is about, checked to be the customer's."""
     if flow.type not in driver.capabilities.flows:
@@ -150,7 +162,8 @@ async def _resolve_flow(
         if flow.subscription_id is not None:
             raise InvalidRequest(f"flow: {flow.type} is not about a subscription.")
         return flow
-    live = await live_subscriptions(session, customer.id)
+    async with services.database.read() as session:
+        live = await live_subscriptions(session, customer_id)
     if flow.subscription_id is not None:
         live = tuple(one for one in live if one.id == flow.subscription_id)
         if not live:

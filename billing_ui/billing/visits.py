@@ -20,6 +20,8 @@ from billing_ui.billing.return_urls import BILLING_PAGE, RETURN_PAGE, SIGN_IN_PA
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
+from billing_ui.database import Database
+from billing_ui.direct import Direct
 from billing_ui.models import Customer, CustomerSnapshot, PortalVisit, VisitKind
 from billing_ui.payments.types import FlowType, PaymentError, Snapshot
 from billing_ui.settings import Settings
@@ -30,19 +32,21 @@ _SHOWN_FOR: Final = timedelta(hours=24)
 """So long what came of a visit is shown to someone who does not dismiss it."""
 
 
-# Built once: putting a statement together takes longer than running it. The snapshot is copied inside the
-# database, for it may be long and nobody reads it here.
-_RECORD_VISIT: Final = insert(cast(Table, inspect(PortalVisit).local_table)).values(
-    before=select(CustomerSnapshot.data)
-    .where(col(CustomerSnapshot.customer_id) == bindparam("snapshot_of"))
-    .scalar_subquery(),
-    **{
-        name: bindparam(name)
-        for name in (
-            *("id", "customer_id", "team_id", "user_id"),
-            *("kind", "flow", "return_url", "created_at"),
-        )
-    },
+# The snapshot is copied inside the database, for it may be long and nobody reads it here.
+_RECORD_VISIT: Final[Direct[tuple[()]]] = Direct(
+    insert(cast(Table, inspect(PortalVisit).local_table)).values(
+        before=select(CustomerSnapshot.data)
+        .where(col(CustomerSnapshot.customer_id) == bindparam("snapshot_of"))
+        .scalar_subquery(),
+        **{
+            name: bindparam(name)
+            for name in (
+                *("id", "customer_id", "team_id", "user_id"),
+                *("kind", "flow", "return_url", "created_at"),
+            )
+        },
+    ),
+    tuple,
 )
 
 
@@ -87,7 +91,7 @@ def visit_return_url(settings: Settings, visit_id: UUID) -> str:
 
 
 async def record_visit(
-    session: AsyncSession,
+    database: Database,
     visit_id: UUID,
     identity: Identity,
     customer_id: UUID,
@@ -96,20 +100,18 @@ async def record_visit(
     return_url: str | None,
     flow: FlowType | None = None,
 ) -> None:
-    """Write that somebody goes to the provider, together with the state as we know it before."""
-    await session.exec(
+    """Write that somebody goes to the provider, together with the state as we know it before; committed then."""
+    await database.execute(
         _RECORD_VISIT,
-        params={
-            "id": visit_id,
-            "customer_id": customer_id,
-            "team_id": identity.team_id,
-            "user_id": identity.user_id,
-            "kind": kind.value,
-            "flow": flow.value if flow else None,
-            "return_url": return_url,
-            "created_at": utc_now(),
-            "snapshot_of": customer_id,
-        },
+        id=visit_id,
+        customer_id=customer_id,
+        team_id=identity.team_id,
+        user_id=identity.user_id,
+        kind=kind.value,
+        flow=flow.value if flow else None,
+        return_url=return_url,
+        created_at=utc_now(),
+        snapshot_of=customer_id,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from billing_ui.accounts import sessions
@@ -28,6 +28,7 @@ from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.models import AuthSession, Membership, Role, User
 from billing_ui.settings import Settings
+from tests.unit.statements import noted_statements
 
 PASSWORD = "correct horse"
 
@@ -81,17 +82,10 @@ async def test_knowing_who_asks_takes_one_query(database: Database) -> None:
     ada = await _ada(database)
     await add_member(database, (await create_team(database, "Acme")).id, ada.id, Role.OWNER)
     token = await sign_in_as(database, ada.id)
-    statements: list[str] = []
-    event.listen(
-        database.engine.sync_engine,
-        "before_cursor_execute",
-        lambda _c, _cursor, statement, *_: statements.append(statement),
-    )
-    await identify(database, token)
-    assert [s for s in statements if not s.startswith("BEGIN")] == [
-        s for s in statements if s.startswith("SELECT")
-    ]
-    assert len([s for s in statements if s.startswith("SELECT")]) == 1
+    with noted_statements(database) as statements:
+        await identify(database, token)
+    [(statement, _)] = statements
+    assert statement.startswith("SELECT")
 
 
 async def test_the_team_a_session_looks_at_goes_before_the_one_joined_first(

@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import select
 
 from billing_ui.accounts.errors import NoTeam
@@ -40,6 +39,7 @@ from tests.unit.billing.factories import (
     subscription,
 )
 from tests.unit.billing.fake_driver import FakeDriver
+from tests.unit.statements import noted_statements
 
 EVIL = "https://evil.example"
 
@@ -104,15 +104,10 @@ async def test_opening_takes_one_provider_call_one_query_and_one_write(
     account = await subscribed(shop, driver, subscription(PRO))
     await open_portal(shop, account.identity)
     driver.calls.clear()
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement.split()[0])
-
-    event.listen(shop.database.engine.sync_engine, "before_cursor_execute", note)
-    await open_portal(shop, account.identity)
+    with noted_statements(shop.database) as statements:
+        await open_portal(shop, account.identity)
     assert driver.calls == ["start_portal_session"]
-    assert [word for word in statements if word not in ("BEGIN",)] == ["SELECT", "INSERT"]
+    assert [statement.split()[0] for statement, _ in statements] == ["SELECT", "INSERT"]
 
 
 async def test_a_visit_before_the_first_sync_knows_no_state_before(

@@ -1,10 +1,8 @@
 """One customer or a million: whatever a page or a click asks of the database finds its rows by an index."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from billing_ui.billing.invoices import load_invoices
 from billing_ui.billing.portal import open_portal
@@ -25,6 +23,7 @@ from tests.unit.billing.factories import (
     subscription,
 )
 from tests.unit.billing.fake_driver import FakeDriver, FakeDrivers
+from tests.unit.statements import noted_statements
 
 # The catalogue and the portal configuration do not grow with customers.
 GROWING = ("customer", "customer_snapshot", "subscription", "subscription_item", "invoice")
@@ -67,17 +66,10 @@ async def test_no_journey_reads_a_growing_table_from_end_to_end(
         )
     )
     await refresh(services, account)
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
-
-    engine = services.database.engine
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    await journey(services, account)
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    with noted_statements(services.database) as asked:
+        await journey(services, account)
     assert asked
-    async with engine.connect() as connection:
+    async with services.database.engine.connect() as connection:
         for statement, parameters in asked:
             first = parameters[0] if isinstance(parameters, list) else parameters
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
