@@ -7,6 +7,8 @@ import pytest
 import stripe
 
 from tests.sandbox.shop import Shop
+from tests.sandbox.test_api_billing import START, batch
+from tests.sandbox.test_api_billing import subscribed as back_dated
 
 
 def preview(shop: Shop, **params: Any) -> stripe.Invoice:
@@ -66,10 +68,10 @@ def test_a_credit_lowers_what_is_due(shop: Shop) -> None:
 
 
 def test_the_invoice_that_comes_is_the_one_foretold(shop: Shop) -> None:
-    customer = shop.customer()
-    subscription = shop.subscribe(customer, "Team", 2)
-    change = {"id": item_of(subscription).id, "quantity": 7}
-    shop.v1.subscriptions.update(subscription.id, {"items": [change]})
+    customer, subscription = back_dated(shop)
+    item = item_of(shop.subscription(subscription))
+    change = {"items": [{"id": item.id, "quantity": 7}]}
+    batch(shop, {"path": f"/v1/subscriptions/{subscription}", "params": change, "at": START + 500})
     foretold = preview(shop, customer=customer)
     shop.advance(customer, foretold.created + 7200)
     (newest,) = shop.v1.invoices.list({"customer": customer, "limit": 1}).data

@@ -9,6 +9,7 @@ import pytest
 import stripe
 
 from tests.sandbox.shop import Shop
+from tests.sandbox.test_api_billing import subscribed as back_dated
 
 DAY = 86400
 START = int(datetime(2024, 1, 31, 10, 30, tzinfo=UTC).timestamp())
@@ -138,9 +139,8 @@ def test_no_other_time_touches_a_clocked_customer(shop: Shop) -> None:
     body = {"customer": customer, "to": START + 90 * DAY}
     answer = httpx.post(f"{shop.origin}/_control/advance", json=body)
     assert answer.status_code == 400
-    other = shop.customer()
-    shop.subscribe(other)
-    shop.advance(other, int(time.time()) + 40 * DAY)
+    other, _ = back_dated(shop, START)
+    shop.advance(other, START + 40 * DAY)
     assert len(invoices(shop, other)) == 2
     assert len(invoices(shop, customer)) == 1
     assert shop.subscription(subscription.id).to_dict() == subscription.to_dict()

@@ -91,18 +91,23 @@ def confirm(visit: Visit, form: Form) -> Response:
         explanation=explanation,
         subscription=subscription["id"],
         form=Form({"price": option.price, "quantity": str(quantity)}),
-        back=visit.url(
+        back=visit.back
+        if _only_confirms(visit)
+        else visit.url(
             f"/plans/{subscription['id']}/update", price=option.price, quantity=str(quantity)
         ),
     )
 
 
+def _only_confirms(visit: Visit) -> bool:
+    """Whether somebody came to confirm a change that was chosen elsewhere."""
+    return bool(visit.flow and visit.flow["type"] == "subscription_update_confirm")
+
+
 def update(visit: Visit, form: Form) -> Response:
     """Change the plan as confirmed."""
     subscription = _updatable(visit)
-    done = "subscription_update"
-    if visit.flow and visit.flow["type"] == "subscription_update_confirm":
-        done = "subscription_update_confirm"
+    done = "subscription_update_confirm" if _only_confirms(visit) else "subscription_update"
     item = subscription["items"]["data"][0]
     if (form.get("price"), form.get("quantity")) == (item["price"]["id"], str(item["quantity"])):
         # The second of two clicks: the first has done it.
