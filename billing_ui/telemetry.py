@@ -31,7 +31,8 @@ _SECRETS_IN_TEXT: Final = (
         re.compile(r"(?i)([?&;](?:ticket|token|session|code|state|key)=)[^&\s\"'#]+"),
         rf"\1{_HIDDEN}",
     ),
-    (re.compile(r"(/api/billing/departures/)[^\s?\"'#]+"), rf"\1{_HIDDEN}"),
+    # A route's template, with its name in braces, may stay.
+    (re.compile(r"(/api/billing/departures/)[^\s?\"'#{]+"), rf"\1{_HIDDEN}"),
     # Hosted pages, of any provider: whoever has the address is let in.
     (re.compile(r"(/p/session/)[^\s?\"'#]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"(/c/pay/)[^\s?\"']+"), rf"\1{_HIDDEN}"),
@@ -125,7 +126,15 @@ def configure_logging(*, json: bool | None = None, level: int = logging.INFO) ->
         logging.getLogger(name).propagate = True
     # They log whole URLs and bodies, or each of their steps, at levels nobody reads in production; the API
     # writes a line of its own for each request.
-    for name in ("stripe", "httpx", "aiosqlite", "asyncio", "alembic", "uvicorn.access"):
+    for name in (
+        "stripe",
+        "httpx",
+        "httpcore",
+        "aiosqlite",
+        "asyncio",
+        "alembic",
+        "uvicorn.access",
+    ):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -30,6 +30,7 @@ from billing_ui.database import Database
 from billing_ui.models import Catalog, Customer
 from billing_ui.payments.types import ProviderUnavailable
 from billing_ui.settings import Provider
+from billing_ui.telemetry import current_request_id
 
 FETCH_TIMEOUT_SECONDS: Final = 25.0
 LEASE: Final = timedelta(seconds=30)
@@ -55,11 +56,13 @@ class Fetch:
         number: its place among the fetches of this row.
         wanted: the row's `wanted` before the first provider call.
         owner: who holds the lease.
+        marked_by: the id of the request that made the row out of date, for the logs.
     """
 
     number: int
     wanted: int
     owner: str
+    marked_by: str | None = None
 
 
 async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> int:
@@ -71,7 +74,7 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
     statement = (
         update(mirror)
         .where(_key(mirror) == key)
-        .values(**mark_values(mirror))
+        .values(**mark_values(mirror, current_request_id()))
         .returning(col(mirror.wanted))
     )
     wanted: int = (await session.exec(statement)).scalar_one()
@@ -131,11 +134,13 @@ async def begin_due_fetches(
         update(Customer)
         .where(col(Customer.id).in_(select(due.c.id)))
         .values(**_lease(Customer, owner, now))
-        .returning(col(Customer.id), col(Customer.fetch_no), col(Customer.wanted))
+        .returning(
+            col(Customer.id), col(Customer.fetch_no), col(Customer.wanted), col(Customer.marked_by)
+        )
     )
     async with database.write() as session:
         rows = (await session.exec(statement)).all()
-    return {row.id: Fetch(row.fetch_no, row.wanted, owner) for row in rows}
+    return {row.id: Fetch(row.fetch_no, row.wanted, owner, row.marked_by) for row in rows}
 
 
 async def any_due(database: Database, provider: Provider) -> bool:

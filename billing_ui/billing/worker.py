@@ -123,6 +123,8 @@ class _Syncs:
         return True
 
     async def _sync(self, customer_id: UUID, fetch: Fetch) -> None:
+        # In this task alone: what the request set off stands in the log under its id.
+        structlog.contextvars.bind_contextvars(request_id=fetch.marked_by)
         try:
             await self._carry_out(customer_id, fetch)
         except Exception:
