@@ -170,16 +170,21 @@ def _skeleton() -> rx.Component:
             rx.el.div(bone("320px", 16), class_name="foot"),
         ),
         rx.el.div(
-            bones(bone("110px", 22), bone("80%", 14), bone("60%", 14)),
-            bones(bone("100px", 22), bone("80%", 14), bone("60%", 14)),
+            bones(bone("110px", 30), bone("80%", 14), bone("60%", 14), bone("70%", 14)),
+            bones(bone("100px", 30), bone("80%", 14), bone("60%", 14), bone("70%", 14)),
             class_name="two",
             aria_hidden="true",
         ),
         rx.el.div(
-            bones(bone("90px", 22), bone("180px", 28), bone("100%", 168), bone("96px", 16)),
-            bones(bone("130px", 22), *(bone("90%", 28) for _ in range(4))),
+            bones(bone("90px", 30), bone("180px", 30), bone("100%", 168), bone("96px", 16)),
+            bones(bone("130px", 30), *(bone("90%", 28) for _ in range(4))),
             class_name="wide",
             aria_hidden="true",
         ),
-        bones(bone("90px", 22), *(bone("100%", 32) for _ in range(8))),
+        bones(
+            bone("90px", 22),
+            bone("100%", 24),
+            *(bone("100%", 32) for _ in range(8)),
+            bone("80px", 32),
+        ),
     )

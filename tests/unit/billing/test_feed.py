@@ -1,0 +1,85 @@
+"""Recent changes as the page tells them."""
+
+import pytest
+
+from billing_ui.billing.feed import load_feed
+from billing_ui.billing.services import Services
+from billing_ui.billing.sync import sync_customer
+from billing_ui.models import ChangeSource
+from billing_ui.payments.types import NotAllowed
+from tests.unit.billing.factories import (
+    NOW,
+    PRO,
+    RENEWAL,
+    TEAM,
+    Account,
+    card,
+    invoice,
+    new_account,
+    new_member,
+    snapshot,
+    subscription,
+)
+from tests.unit.billing.fake_driver import FakeDriver
+
+
+@pytest.fixture
+async def account(shop: Services, driver: FakeDriver) -> Account:
+    """A team on Pro that we have seen once."""
+    driver.has(snapshot(subscription(PRO), payment_methods=(card(),)))
+    made = await new_account(shop, customer="cus_1")
+    await sync_customer(shop, made.customer)
+    return made
+
+
+async def test_a_customer_seen_once_has_no_changes(shop: Services, account: Account) -> None:
+    assert await load_feed(shop, account.identity) == []
+
+
+async def test_the_latest_find_comes_first_and_of_one_find_the_most_important_change(
+    shop: Services, account: Account, driver: FakeDriver
+) -> None:
+    driver.has(snapshot(subscription(TEAM, 5), payment_methods=(card("0005"),)))
+    await sync_customer(shop, account.customer, source=ChangeSource.WEBHOOK)
+    driver.has(snapshot(subscription(TEAM, 6), payment_methods=(card("0005"),)))
+    await sync_customer(shop, account.customer)
+
+    feed = await load_feed(shop, account.identity)
+
+    assert [(entry.change.kind, entry.source.value) for entry in feed] == [
+        ("quantity_changed", "reconcile"),
+        ("plan_changed", "webhook"),
+        ("quantity_changed", "webhook"),
+        ("payment_method_changed", "webhook"),
+    ]
+    assert await load_feed(shop, account.identity, 2) == feed[:2]
+
+
+async def test_a_renewal_that_was_paid_is_told_as_a_payment(
+    shop: Services, account: Account, driver: FakeDriver
+) -> None:
+    later = RENEWAL.replace(month=2)
+    renewed = subscription(PRO, current_period_start=RENEWAL, current_period_end=later)
+    driver.has(
+        snapshot(
+            renewed,
+            payment_methods=(card(),),
+            invoices=(invoice(1, created_at=NOW.replace(day=9)),),
+        )
+    )
+    await sync_customer(shop, account.customer, source=ChangeSource.WEBHOOK)
+
+    assert [entry.change.kind for entry in await load_feed(shop, account.identity)] == [
+        "invoice_paid"
+    ]
+
+
+async def test_changes_are_not_for_members_nor_for_other_teams(
+    shop: Services, account: Account, driver: FakeDriver
+) -> None:
+    driver.has(snapshot(subscription(TEAM, 5), payment_methods=(card(),)))
+    await sync_customer(shop, account.customer)
+    with pytest.raises(NotAllowed):
+        await load_feed(shop, await new_member(shop, account))
+    stranger = await new_account(shop, name="Bluefin Studio")
+    assert await load_feed(shop, stranger.identity) == ()
