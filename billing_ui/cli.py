@@ -1,6 +1,7 @@
 """The `billing-ui` command: people, customers, the database and the sandbox, for whoever runs the dashboard."""
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ from billing_ui.accounts import teams, users
 from billing_ui.accounts.errors import AccountError
 from billing_ui.billing import events
 from billing_ui.billing.customers import current_customer, link_customer
+from billing_ui.billing.doctor import Level, examine
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.i18n import DEFAULT_LOCALE, Reader
@@ -208,6 +210,30 @@ def sync(
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, for programs.")
+    ] = False,
+) -> None:
+    """Look for everything that is wrong here or at the provider, and say how to mend it; changes nothing.
+
+    The exit code is 1 when there is a problem, and 0 otherwise, warnings or not.
+    """
+    settings = load_settings()
+    findings = _guarded(_with_services(settings, examine, provider=True, migrate=False))
+    if as_json:
+        document = [finding.model_dump(mode="json") for finding in findings]
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.level:<8} {finding.what}")
+            if finding.mend:
+                typer.echo(f"{'':<8} {finding.mend}")
+    if any(finding.level is Level.PROBLEM for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
 def sandbox(
     port: Annotated[
         int | None,
@@ -300,16 +326,21 @@ def _run(command: Callable[[Services], Awaitable[None]], *, provider: bool = Fal
 
 
 async def _with_services(
-    settings: Settings, command: Callable[[Services], Awaitable[None]], *, provider: bool
-) -> None:
-    await migrations.upgrade(settings.database_url)
+    settings: Settings,
+    command: Callable[[Services], Awaitable[Result]],
+    *,
+    provider: bool,
+    migrate: bool = True,
+) -> Result:
+    if migrate:
+        await migrations.upgrade(settings.database_url)
     async with AsyncExitStack() as stack:
         if provider and settings.sandbox and not settings.stripe_api_base:
             url = await stack.enter_async_context(embedded_sandbox(settings))
             settings = settings.model_copy(update={"stripe_api_base": url})
         services = Services.open(settings)
         stack.push_async_callback(services.close)
-        await command(services)
+        return await command(services)
 
 
 def _guarded(work: Coroutine[Any, Any, Result]) -> Result:

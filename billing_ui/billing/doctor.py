@@ -82,8 +82,12 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
             "SECRET_KEY is not set; a key of its own was made for this machine, in the file secret-key.",
             "Set it, so that every machine has the same and it outlives this disk: openssl rand -base64 48",
         )
+    elif key:
+        yield fine("secret key", "SECRET_KEY is set, and long enough.")
     else:
-        yield fine("secret key", "SECRET_KEY is good.")
+        yield fine(
+            "secret key", "This machine's own key, in the file secret-key, will do for a sandbox."
+        )
     host = urlsplit(settings.base_url).hostname or ""
     if not settings.secure and host not in ("localhost", "127.0.0.1", "::1"):
         yield warning(

@@ -1,5 +1,6 @@
 """The `billing-ui` command as an operator meets it: what it says, what it does, how it fails."""
 
+import json
 import subprocess
 import sys
 import time
@@ -383,3 +384,28 @@ def test_an_event_that_is_not_there_is_said_in_a_sentence(file: Path, verb: str)
     result = run("events", verb, "evt_9")
     assert result.exit_code == 1
     assert result.stderr.strip().startswith("No event evt_9 in the inbox.")
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def test_the_doctor_says_what_is_wrong_and_how_to_mend_it_and_fails_for_scripts(file: Path) -> None:
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "problem  The database has not been migrated to this version.\n" in result.stdout
+    assert "         Run: billing-ui db upgrade\n" in result.stdout
+    assert "problem  STRIPE_WEBHOOK_SECRET is not set" in result.stdout
+    assert "sk_test" not in result.stdout
+
+
+def test_the_doctor_succeeds_when_nothing_worse_than_a_warning_is_found(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTS_MODE", "poll")
+    get_settings.cache_clear()
+    run("db", "upgrade")
+    result = run("doctor", "--json")
+    findings = json.loads(result.stdout)
+    assert {finding["level"] for finding in findings} == {"ok", "warning"}
+    assert all(finding["mend"] for finding in findings if finding["level"] == "warning")
+    assert result.exit_code == 0
