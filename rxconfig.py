@@ -1,6 +1,9 @@
 """Reflex's configuration, derived from the application's own settings."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Node and npm come from PyPI into the virtual environment, so nothing is downloaded from elsewhere.
 os.environ.setdefault("REFLEX_USE_NPM", "1")
@@ -15,6 +18,19 @@ from billing_ui.components.theme import theme_plugin
 from billing_ui.settings import load_settings
 
 settings = load_settings()
+
+
+def _forget_metrics(directory: str, maker: int) -> None:
+    # Workers that were forked inherit this, and must leave the others' numbers alone.
+    if os.getpid() == maker:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+# With Redis several processes serve one port. What each counts is added up through files, for which the
+# first of them makes a place that the others inherit; it must be known before anything is counted.
+if settings.redis_url.get_secret_value() and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="billing-ui-metrics-")
+    atexit.register(_forget_metrics, os.environ["PROMETHEUS_MULTIPROC_DIR"], os.getpid())
 
 config = rx.Config(
     app_name="billing_ui",
