@@ -148,7 +148,12 @@ async def invoices(request: Request) -> JSONResponse:
 def _flow(flow: Flow | None) -> PortalFlow | None:
     if flow is None:
         return None
-    return PortalFlow(type=flow.type, subscription_id=flow.subscription_id)
+    return PortalFlow(
+        type=flow.type,
+        subscription_id=flow.subscription_id,
+        price_id=flow.price_id,
+        quantity=flow.quantity,
+    )
 
 
 def _subscription(plan: PlanSummary) -> Subscription:

@@ -66,6 +66,12 @@ class Flow(Body):
     subscription_id: Annotated[
         Id | None, Field(description="Which subscription, for the subscription flows.")
     ] = None
+    price_id: Annotated[
+        Id | None, Field(description="The price to change to, for subscription_update_confirm.")
+    ] = None
+    quantity: Annotated[
+        Quantity | None, Field(description="The quantity to change to, for the same flow.")
+    ] = None
 
 
 def _flow_by_name(value: Any) -> Any:

@@ -22,7 +22,14 @@ from billing_ui.billing.return_urls import allowed_return_url
 from billing_ui.billing.services import Services
 from billing_ui.billing.visits import forget_visit, record_visit, visit_return_url
 from billing_ui.direct import Direct
-from billing_ui.models import Customer, PortalConfiguration, VisitKind
+from billing_ui.models import (
+    Customer,
+    PortalConfiguration,
+    Price,
+    Subscription,
+    SubscriptionItem,
+    VisitKind,
+)
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import (
     ConfigurationUnusable,
@@ -91,7 +98,7 @@ async def open_portal(
     Args:
         return_url: where the person goes after the return page; None for the billing page.
         flow: where in the portal to begin. A flow about a subscription gets the team's live one when it
-            names none.
+            names none; a change to be confirmed names the new price, the new quantity or both.
         configuration: a portal configuration of the provider; ours or one the operator has listed.
         locale: IETF language tag of the portal's pages.
 
@@ -158,6 +165,8 @@ async def _resolve_flow(
     """Return the flow with the subscription it is about, checked to be the customer's."""
     if flow.type not in driver.capabilities.flows:
         raise InvalidRequest(f"flow: {driver.display_name}'s portal cannot open at {flow.type}.")
+    if not _is_change(flow) and (flow.item_id, flow.price_id, flow.quantity) != (None, None, None):
+        raise InvalidRequest(f"flow: {flow.type} takes no price and no quantity.")
     if not flow.type.about_subscription:
         if flow.subscription_id is not None:
             raise InvalidRequest(f"flow: {flow.type} is not about a subscription.")
@@ -176,7 +185,36 @@ async def _resolve_flow(
         chosen = next((one for one in live if one.cancel_at is None), chosen)
         if chosen.cancel_at is not None:
             raise InvalidRequest("flow: your plan is already set to cancel.")
-    return flow.model_copy(update={"subscription_id": chosen.id})
+    item_id = await _changed_item(services, chosen, flow) if _is_change(flow) else None
+    return flow.model_copy(update={"subscription_id": chosen.id, "item_id": item_id})
+
+
+def _is_change(flow: PortalFlow) -> bool:
+    return flow.type is FlowType.SUBSCRIPTION_UPDATE_CONFIRM
+
+
+async def _changed_item(services: Services, subscription: Subscription, flow: PortalFlow) -> str:
+    """Return the id of the item that a change to be confirmed is of."""
+    if flow.price_id is None and flow.quantity is None:
+        raise InvalidRequest(f"flow: {flow.type} needs a price or a quantity to change to.")
+    of_subscription = select(SubscriptionItem).where(
+        SubscriptionItem.provider == subscription.provider,
+        SubscriptionItem.subscription_id == subscription.id,
+    )
+    async with services.database.read() as session:
+        items = (await session.exec(of_subscription)).all()
+        known = (subscription.provider, flow.price_id)
+        price = await session.get(Price, known) if flow.price_id else None
+    if len(items) != 1:
+        raise InvalidRequest("flow: a plan of several items is changed in the portal itself.")
+    (item,) = items
+    if flow.item_id not in (None, item.id):
+        raise InvalidRequest("flow: there is no such item.")
+    if flow.price_id is not None and not (price and price.active and price.interval):
+        raise InvalidRequest("flow: this price is not for sale.")
+    if flow.price_id in (None, item.price_id) and flow.quantity in (None, item.quantity):
+        raise InvalidRequest("flow: this is your plan already.")
+    return item.id
 
 
 async def _start_session(

@@ -70,10 +70,20 @@ class FlowType(StrEnum):
 
 
 class PortalFlow(Frozen):
-    """Where in the portal to begin; the two subscription flows name a subscription."""
+    """Where in the portal to begin, and what the flow is about.
+
+    Attributes:
+        subscription_id: which subscription, for the flows about one.
+        item_id: which of its items a change to be confirmed is of.
+        price_id: the price that change is to; None keeps it.
+        quantity: the quantity that change is to; None keeps it.
+    """
 
     type: FlowType
     subscription_id: NonEmpty | None = None
+    item_id: NonEmpty | None = None
+    price_id: NonEmpty | None = None
+    quantity: Quantity | None = None
 
 
 class Capabilities(Frozen):

@@ -50,6 +50,10 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown flow": ({"returnUrl": "/", "flow": "fly"}, "flow.type: must be 'payment_method"),
     "flow of a wrong type": ({"returnUrl": "/", "flow": 1}, "flow: must be a JSON object"),
     "flow without type": ({"returnUrl": "/", "flow": {}}, "flow.type: is required"),
+    "flow with no quantity": (
+        {"returnUrl": "/", "flow": {"type": "subscription_update_confirm", "quantity": 0}},
+        "flow.quantity: must be",
+    ),
     "unknown in flow": (
         {"returnUrl": "/", "flow": {"type": "customer_update", "x": 1}},
         "flow.x: unknown field",

@@ -54,6 +54,12 @@ if TYPE_CHECKING:
     from stripe.params import CustomerCreateParams
     from stripe.params.billing_portal import SessionCreateParams as PortalParams
     from stripe.params.billing_portal import SessionCreateParamsFlowData
+    from stripe.params.billing_portal import (
+        SessionCreateParamsFlowDataSubscriptionUpdateConfirm as SubscriptionUpdateConfirm,
+    )
+    from stripe.params.billing_portal import (
+        SessionCreateParamsFlowDataSubscriptionUpdateConfirmItem as SubscriptionUpdateConfirmItem,
+    )
     from stripe.params.checkout import SessionCreateParams as CheckoutParams
 
 API_BASE = "https://api.stripe.com"
@@ -358,6 +364,22 @@ def _flow_data(flow: PortalFlow, return_url: str) -> "SessionCreateParamsFlowDat
         raise InvalidRequest(f"flow: {flow.type} needs a subscription.")
     if flow.type is FlowType.SUBSCRIPTION_CANCEL:
         data["subscription_cancel"] = {"subscription": flow.subscription_id}
+    elif flow.type is FlowType.SUBSCRIPTION_UPDATE_CONFIRM:
+        data["subscription_update_confirm"] = _change(flow, flow.subscription_id)
     else:
         data["subscription_update"] = {"subscription": flow.subscription_id}
     return data
+
+
+def _change(flow: PortalFlow, subscription_id: str) -> "SubscriptionUpdateConfirm":
+    """Return the change that is only left to be confirmed."""
+    if flow.item_id is None:
+        raise InvalidRequest(f"flow: {flow.type} needs an item of the subscription.")
+    if flow.price_id is None and flow.quantity is None:
+        raise InvalidRequest(f"flow: {flow.type} needs a price or a quantity.")
+    item: SubscriptionUpdateConfirmItem = {"id": flow.item_id}
+    if flow.price_id is not None:
+        item["price"] = flow.price_id
+    if flow.quantity is not None:
+        item["quantity"] = flow.quantity
+    return {"subscription": subscription_id, "items": [item]}

@@ -269,14 +269,49 @@ async def test_each_flow_reaches_the_provider(
     shop: Services, driver: FakeDriver, flow: FlowType
 ) -> None:
     account = await subscribed(shop, driver, subscription(PRO))
-    await open_portal(shop, account.identity, flow=PortalFlow(type=flow))
+    change = flow is FlowType.SUBSCRIPTION_UPDATE_CONFIRM
+    wish = PortalFlow(type=flow, price_id=TEAM, quantity=5) if change else PortalFlow(type=flow)
+    await open_portal(shop, account.identity, flow=wish)
     [request] = driver.portals
     assert request.flow
     assert request.flow.type is flow
-    about = flow in (FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE)
-    assert request.flow.subscription_id == ("sub_1" if about else None)
+    assert request.flow.subscription_id == ("sub_1" if flow.about_subscription else None)
+    assert request.flow.item_id == ("si_1" if change else None)
+    assert (request.flow.price_id, request.flow.quantity) == (wish.price_id, wish.quantity)
     [visit] = await visits(shop)
     assert visit.flow == flow.value
+
+
+CHANGE = FlowType.SUBSCRIPTION_UPDATE_CONFIRM
+
+
+@pytest.mark.parametrize(
+    ("flow", "message"),
+    [
+        (PortalFlow(type=CHANGE), "needs a price or a quantity"),
+        (PortalFlow(type=CHANGE, price_id="price_nobody"), "not for sale"),
+        (PortalFlow(type=CHANGE, price_id=PRO, quantity=1), "your plan already"),
+        (PortalFlow(type=CHANGE, price_id=TEAM, item_id="si_other"), "no such item"),
+        (PortalFlow(type=FlowType.SUBSCRIPTION_CANCEL, price_id=TEAM), "takes no price"),
+        (PortalFlow(type=FlowType.CUSTOMER_UPDATE, quantity=2), "takes no price"),
+    ],
+)
+async def test_a_change_that_cannot_be_confirmed_is_refused(
+    shop: Services, driver: FakeDriver, flow: PortalFlow, message: str
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    with pytest.raises(InvalidRequest, match=rf"^flow: .*{message}"):
+        await open_portal(shop, account.identity, flow=flow)
+    assert driver.portals == []
+
+
+async def test_a_plan_of_several_items_is_not_changed_by_a_link(
+    shop: Services, driver: FakeDriver
+) -> None:
+    several = subscription(items=(item(PRO), item(TEAM, id="si_2")))
+    account = await subscribed(shop, driver, several)
+    with pytest.raises(InvalidRequest, match=r"^flow: a plan of several items"):
+        await open_portal(shop, account.identity, flow=PortalFlow(type=CHANGE, price_id=TEAM))
 
 
 async def test_a_flow_the_provider_lacks_is_refused(shop: Services, driver: FakeDriver) -> None:

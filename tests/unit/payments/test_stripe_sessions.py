@@ -99,6 +99,14 @@ async def test_every_flow_opens_and_returns_when_done(
     customer = await shop.customer(driver)
     bought = await shop.subscribe(customer, await shop.price(await shop.product()))
     flow = PortalFlow(type=type_, subscription_id=bought.id)
+    if type_ is FlowType.SUBSCRIPTION_UPDATE_CONFIRM:
+        (item,) = bought["items"].data
+        made = await shop.sdk.v1.billing_portal.configurations.retrieve_async(
+            configuration, {"expand": ["features.subscription_update.products"]}
+        )
+        offered, *_ = made.features.subscription_update.products or []
+        change = {"item_id": item.id, "price_id": offered.prices[0]}
+        flow = flow.model_copy(update=change)
     request = portal_request(customer, configuration=configuration, flow=flow, locale="de-CH")
     assert (await driver.start_portal_session(request)).portal_url
 
@@ -115,6 +123,21 @@ async def test_every_flow_opens_and_returns_when_done(
         (
             PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE, subscription_id="sub_1"),
             {"flow_data[subscription_update][subscription]": "sub_1"},
+        ),
+        (
+            PortalFlow(
+                type=FlowType.SUBSCRIPTION_UPDATE_CONFIRM,
+                subscription_id="sub_1",
+                item_id="si_1",
+                price_id="price_1",
+                quantity=7,
+            ),
+            {
+                "flow_data[subscription_update_confirm][subscription]": "sub_1",
+                "flow_data[subscription_update_confirm][items][0][id]": "si_1",
+                "flow_data[subscription_update_confirm][items][0][price]": "price_1",
+                "flow_data[subscription_update_confirm][items][0][quantity]": "7",
+            },
         ),
     ],
 )
@@ -141,6 +164,20 @@ async def test_a_flow_about_no_subscription_is_refused_before_any_call(
 ) -> None:
     with pytest.raises(InvalidRequest, match=r"flow: .* needs a subscription"):
         await scripted_driver.start_portal_session(portal_request(flow=PortalFlow(type=type_)))
+    assert scripted.seen == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "lacks"),
+    [({"price_id": "price_1"}, "an item"), ({"item_id": "si_1"}, "a price or a quantity")],
+)
+async def test_a_change_that_is_not_said_whole_is_refused_before_any_call(
+    fields: Any, lacks: str, scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    kind = FlowType.SUBSCRIPTION_UPDATE_CONFIRM
+    flow = PortalFlow(type=kind, subscription_id="sub_1", **fields)
+    with pytest.raises(InvalidRequest, match=f"needs {lacks}"):
+        await scripted_driver.start_portal_session(portal_request(flow=flow))
     assert scripted.seen == []
 
 
