@@ -106,13 +106,6 @@ _sync = _histogram(
 _parked = _counter(
     "syncs_parked", "Customers given up on after a day of failing syncs.", "provider"
 )
-_job = _histogram(
-    "job_seconds",
-    "Work that comes round by itself, by how it ended.",
-    (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400),
-    "job",
-    "outcome",
-)
 _provider_call = _histogram(
     "provider_call_seconds",
     "Attempts to call the provider's API, by the answer's status class.",
@@ -172,16 +165,6 @@ def sync_parked(provider: str) -> None:
 def page_lag(seconds: float) -> None:
     """Note how long after a customer was marked out of date its open pages were told."""
     _page_lag.observe(max(seconds, 0))
-
-
-def job_finished(job: str, seconds: float, *, ok: bool) -> None:
-    """Note that a round of recovery, reconciliation or pruning ended.
-
-    Args:
-        job: its name, one of a few.
-        ok: whether it did all it had to.
-    """
-    _job.labels(job, "done" if ok else "failed").observe(seconds)
 
 
 def provider_called(provider: str, seconds: float, status: int | None) -> None:
