@@ -65,10 +65,8 @@ class Reader:
         return text.replace("-", "−")
 
     def short_money(self, minor: int, currency: str) -> str:
-        """Return an amount as short as an axis needs it, such as "$200" or "$25K"; cents only where there are some."""
+        """Return an amount without decimals, as short as an axis needs it: "$200" or "$25K"."""
         amount, code = to_major(minor, currency), currency.upper()
-        if amount != round(amount):
-            return self.money(minor, currency)
         if abs(amount) >= _WORTH_SHORTENING:
             text = format_compact_currency(amount, code, locale=self.locale, fraction_digits=1)
         else:

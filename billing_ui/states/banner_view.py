@@ -117,13 +117,16 @@ def _failed(
     again = banner.next_attempt_at
     means = "card" if banner.by_card else "payment method"
     mend = f"Update your {means}" if payment else "Pay the invoice"
+    sentences = (
+        f"{provider} tries again on {reader.date(again)}." if again else "",
+        f"{mend} to keep {banner.plan}." if payment or banner.pay_url else "",
+    )
     return BannerView(
         tone="red",
         icon="warning",
         role="alert",
         title=f"{what} for {banner.plan} failed." if named else f"{what} failed.",
-        detail=(f"{provider} tries again on {reader.date(again)}. " if again else "")
-        + (f"{mend} to keep {banner.plan}." if payment or banner.pay_url else ""),
+        detail=" ".join(sentence for sentence in sentences if sentence),
         action="payment" if payment else "",
         label="Update payment method" if payment else "",
         pay_url=banner.pay_url or "",

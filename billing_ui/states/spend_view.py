@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import Final
 
 from billing_ui.billing.spend import MONTHS, Month, Spend
-from billing_ui.i18n import Reader
+from billing_ui.i18n import Reader, to_major
 
 _FULL: Final = 0.85
 """How much of the drawing the highest bar takes; its amount stands above it."""
@@ -58,9 +58,12 @@ def spend_view(spend: Spend | None, reader: Reader) -> SpendView:
     months, currency = spend.months, spend.currency
     highest = max(months, key=lambda month: month.paid)
     top = highest.paid / _FULL
+    axis = _axis(highest.paid)
+    # All with their cents, or all without.
+    write = reader.money if to_major(axis.step, currency) % 1 else reader.short_money
     ticks = [
-        Tick(reader.short_money(value, currency), _share(value, top))
-        for value in takewhile(lambda value: value < top, _axis(highest.paid))
+        Tick(write(value, currency), _share(value, top))
+        for value in takewhile(lambda value: value < top, axis)
     ]
     period = reader.months(months[0].begins_at, months[-1].begins_at)
     total, average = reader.money(spend.total, currency), _average(spend, reader)

@@ -10,7 +10,13 @@ from aiohttp import web
 
 from billing_ui.clock import utc_now
 from billing_ui.payments.stripe import StripeDriver
-from billing_ui.payments.types import NoCustomer, Snapshot, SubscriptionState
+from billing_ui.payments.types import (
+    NextInvoice,
+    NoCustomer,
+    ProviderRejected,
+    Snapshot,
+    SubscriptionState,
+)
 from tests.unit.payments.scripted import ScriptedServer, error_answer
 from tests.unit.payments.shop import Shop
 
@@ -240,3 +246,86 @@ async def test_everything_is_asked_for_at_once(
     scripted.answers = [answer]
     assert (await scripted_driver.fetch_snapshot("cus_1")).customer.deleted
     assert len(scripted.seen) == 6
+
+
+async def test_the_next_invoice_is_foreseen_with_what_a_change_adds(
+    driver: StripeDriver, shop: Shop
+) -> None:
+    price = await shop.price(await shop.product("Team", unit_label="seat"), 2000)
+    customer = await shop.customer(driver)
+    bought = await shop.subscribe(customer, price)
+    (item,) = bought.items.data
+    assert (await driver.fetch_snapshot(customer)).next_invoice == NextInvoice(
+        subscription_id=bought.id,
+        at=datetime.fromtimestamp(item.current_period_end, UTC),
+        currency="usd",
+        amount_due=2000,
+        total=2000,
+    )
+    await shop.sdk.v1.subscriptions.update_async(
+        bought.id, {"items": [{"id": item.id, "quantity": 5}]}
+    )
+    foreseen = (await driver.fetch_snapshot(customer)).next_invoice
+    assert foreseen
+    assert (foreseen.total, foreseen.proration) == (10000 + 8000, 8000)
+    assert foreseen.prorated_at is not None
+    assert abs(foreseen.prorated_at - utc_now()) < timedelta(minutes=5)
+
+
+async def test_a_plan_that_ends_has_no_next_invoice(driver: StripeDriver, shop: Shop) -> None:
+    price = await shop.price(await shop.product())
+    customer = await shop.customer(driver)
+    assert (await driver.fetch_snapshot(customer)).next_invoice is None
+    bought = await shop.subscribe(customer, price)
+    await shop.sdk.v1.subscriptions.update_async(bought.id, {"cancel_at_period_end": True})
+    assert (await driver.fetch_snapshot(customer)).next_invoice is None
+
+
+@pytest.mark.parametrize("end", ["cancel", "pause", "create_invoice"])
+async def test_a_trial_tells_whether_it_ends_unpaid(
+    driver: StripeDriver, shop: Shop, end: str
+) -> None:
+    price = await shop.price(await shop.product())
+    customer = await shop.customer(driver, card=None)
+    settings = {"end_behavior": {"missing_payment_method": end}}
+    await shop.subscribe(customer, price, trial_period_days=14, trial_settings=settings)
+    (trial,) = (await driver.fetch_snapshot(customer)).subscriptions
+    assert trial.ends_unpaid is (end == "cancel")
+
+
+async def test_what_cannot_be_foreseen_keeps_nothing_else_from_being_known(
+    scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    no_address = {"type": "invalid_request_error", "code": "customer_tax_location_invalid"}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == PREVIEW:
+            return await error_answer(400, no_address)(request)
+        if request.path.startswith("/v1/customers/"):
+            return web.json_response(
+                {
+                    **dict.fromkeys(("email", "name", "phone", "address", "currency")),
+                    **{"id": "cus_1", "object": "customer", "metadata": {}},
+                    **{"default_source": None, "invoice_settings": None},
+                }
+            )
+        return web.json_response(listed([]))
+
+    scripted.answers = [answer]
+    snapshot = await scripted_driver.fetch_snapshot("cus_1")
+    assert (snapshot.customer.id, snapshot.next_invoice) == ("cus_1", None)
+
+
+async def test_a_refused_key_is_not_taken_for_nothing_to_foresee(
+    scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == PREVIEW:
+            return await error_answer(403, {"message": "The key lacks a permission."})(request)
+        if request.path.startswith("/v1/customers/"):
+            return web.json_response({"id": "cus_1", "object": "customer", "deleted": True})
+        return web.json_response(listed([]))
+
+    scripted.answers = [answer]
+    with pytest.raises(ProviderRejected, match="lacks a permission"):
+        await scripted_driver.fetch_snapshot("cus_1")
