@@ -125,7 +125,8 @@ async def remembered(session: AsyncSession, name: str, *, lock: bool = False) ->
     query = select(Job.state).where(Job.name == name)
     if lock:
         query = query.with_for_update()
-    return (await session.exec(query)).one_or_none() or {}
+    state: dict[str, Any] | None = (await session.exec(query)).one_or_none()
+    return state or {}
 
 
 async def remember(session: AsyncSession, name: str, state: Mapping[str, Any]) -> None:

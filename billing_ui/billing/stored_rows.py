@@ -140,8 +140,10 @@ def subscription_row(
     return {
         "provider": snapshot.provider,
         "customer_id": customer_id,
-        **subscription.model_dump(exclude={"items"}),
+        **subscription.model_dump(exclude={"items", "raw"}),
         "state": subscription.state.value,
+        # As it is: to copy every part of a document takes longer than everything else here.
+        "raw": subscription.raw,
     }
 
 
@@ -160,4 +162,9 @@ def item_rows(snapshot: Snapshot, subscription: SnapshotSubscription) -> list[di
 
 def invoice_row(customer_id: UUID, snapshot: Snapshot, invoice: SnapshotInvoice) -> dict[str, Any]:
     """Return the row of an invoice."""
-    return {"provider": snapshot.provider, "customer_id": customer_id, **invoice.model_dump()}
+    return {
+        "provider": snapshot.provider,
+        "customer_id": customer_id,
+        **invoice.model_dump(exclude={"raw"}),
+        "raw": invoice.raw,
+    }

@@ -1,0 +1,341 @@
+"""Backfill: copying a whole account from the provider's lists, many pages at once, and going on after any end."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count
+from typing import Any, Final
+
+from sqlalchemy import func, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.billing.backoff import retry_delay
+from billing_ui.billing.catalog import refresh_catalog
+from billing_ui.billing.fetches import mark_values
+from billing_ui.billing.job_rows import end_turn, hold, remember, remembered, take_turn
+from billing_ui.billing.listed_rows import write_listed
+from billing_ui.billing.pace import keep_pace
+from billing_ui.billing.ranges import Range, first_ranges
+from billing_ui.billing.services import Services
+from billing_ui.billing.worker import drain
+from billing_ui.clock import utc_now
+from billing_ui.models import Customer
+from billing_ui.payments.driver import Driver
+from billing_ui.payments.types import (
+    CatalogSnapshot,
+    InvalidRequest,
+    ListedPage,
+    Listing,
+    ProviderUnavailable,
+)
+from billing_ui.settings import Provider
+
+LISTS_AT_ONCE: Final = 12
+_ATTEMPTS: Final = 8
+"""So often a page is asked for while the provider is in trouble: for about a minute, if it names no time."""
+_FIRST_PAUSE: Final = timedelta(seconds=0.5)
+_LONGEST_PAUSE: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class BackfillProgress:
+    """How far a backfill is.
+
+    Attributes:
+        objects: how many customers, subscriptions and invoices were listed, those before a resumption included.
+        left: how many more there are, about: the lists do not tell, and it is guessed from how densely they lie.
+        customers_left: how many customers are still to be fetched whole, because they were known whole before.
+        seconds: how long this run has taken.
+        per_second: how many objects a second this run has listed; customers, while those are fetched whole.
+        seconds_left: how long the rest takes at that rate; None while that cannot be told.
+    """
+
+    objects: Mapping[Listing, int]
+    left: int
+    customers_left: int
+    seconds: float
+    per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class BackfillResult:
+    """What a backfill has copied.
+
+    Attributes:
+        objects: how many customers, subscriptions and invoices were listed, those before a resumption included.
+        written: how many of them were written; the rest belonged to customers that were known whole.
+        fetched: how many customers were fetched whole, because they had been before.
+        resumed: whether an earlier run had begun it.
+        seconds: how long this run took.
+    """
+
+    objects: Mapping[Listing, int]
+    written: int
+    fetched: int
+    resumed: bool
+    seconds: float
+
+
+Report = Callable[[BackfillProgress], None]
+
+
+def backfill_row(provider: Provider) -> str:
+    """Return the name of the row in table `job` that keeps how far a backfill is."""
+    return f"backfill:{provider}"
+
+
+async def backfill(services: Services, report: Report = lambda _: None) -> BackfillResult:
+    """Copy all customers, subscriptions and invoices of the active provider; goes on where an earlier run ended.
+
+    Every page is written in the transaction that also writes down what is left, so a run may be killed
+    at any moment. Customers that were known whole before are fetched whole again at the end; the others are
+    partial until somebody looks at them.
+
+    Args:
+        report: is told how far it is after every page.
+
+    Raises:
+        InvalidRequest: another process is at it.
+        PaymentError: the provider cannot be asked. What was written stays, and the next run goes on there.
+    """
+    name = backfill_row(services.drivers.active.provider)
+    turn = await take_turn(services.database, name, first_due=utc_now(), at_once=True)
+    if turn is None:
+        raise InvalidRequest(
+            "Another process is copying everything, or was until a moment ago. Try again in half a minute."
+        )
+    error: str | None = None
+    try:
+        return await hold(services.database, turn, _run(services, name, report))
+    except Exception as failure:
+        error = str(failure)[:500]
+        raise
+    finally:
+        await end_turn(services.database, turn, {"error": error, "finished_at": utc_now()})
+
+
+async def _run(services: Services, name: str, report: Report) -> BackfillResult:
+    began = time.monotonic()
+    driver = services.drivers.active
+    catalog, _ = await asyncio.gather(driver.fetch_catalog(), refresh_catalog(services))
+    plan, resumed = await _plan(services, name)
+    work = _Listing(services, name, catalog, plan, report)
+    await work.run()
+    fetched = await _fetch_whole(services, work)
+    async with services.database.write() as session:
+        await remember(session, name, {})
+    return BackfillResult(
+        objects=work.plan.objects,
+        written=work.plan.written,
+        fetched=fetched,
+        resumed=resumed,
+        seconds=time.monotonic() - began,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is left to list, and what was listed: all that a run needs to go on with the work of another."""
+
+    ranges: tuple[Range, ...]
+    objects: Mapping[Listing, int] = field(default_factory=lambda: dict.fromkeys(Listing, 0))
+    written: int = 0
+
+    def dumped(self) -> dict[str, Any]:
+        return {
+            "ranges": [each.dumped() for each in self.ranges],
+            "objects": {listing.value: number for listing, number in self.objects.items()},
+            "written": self.written,
+        }
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> "_Plan":
+        return cls(
+            ranges=tuple(Range.loaded(each) for each in document["ranges"]),
+            objects={Listing(name): number for name, number in document["objects"].items()},
+            written=document["written"],
+        )
+
+
+async def _plan(services: Services, name: str) -> tuple[_Plan, bool]:
+    """Return what an earlier run has left, or a new plan; and which of both it is.
+
+    With a new one, all customers known whole are marked out of date: no list says all of a customer.
+    """
+    provider = services.drivers.active.provider.value
+    async with services.database.write() as session:
+        if state := await remembered(session, name, lock=True):
+            return _Plan.loaded(state), True
+        plan = _Plan(first_ranges(utc_now().replace(microsecond=0)))
+        await remember(session, name, plan.dumped())
+        await session.exec(
+            update(Customer)
+            .where(
+                col(Customer.provider) == provider,
+                col(Customer.provider_customer_id).is_not(None),
+                ~col(Customer.partial),
+            )
+            .values(**mark_values(Customer))
+        )
+    services.work.ring()
+    return plan, False
+
+
+class _Listing:
+    """Lists what a plan has left, several ranges at once. Whoever has nothing to do gets a part of a range."""
+
+    def __init__(
+        self, services: Services, name: str, catalog: CatalogSnapshot, plan: _Plan, report: Report
+    ) -> None:
+        self.plan = plan
+        self._services = services
+        self._driver: Driver = services.drivers.active
+        self._name = name
+        self._catalog = catalog
+        self._report = report
+        self._waiting = deque(plan.ranges)
+        self._idle = 0
+        self._changed = asyncio.Condition()
+        self._writing = asyncio.Lock()
+        self._began = time.monotonic()
+        self._before = sum(plan.objects.values())
+
+    async def run(self) -> None:
+        """List everything; the first failure ends it."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(LISTS_AT_ONCE):
+                    group.create_task(self._work())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def progress(self, customers_left: int = 0) -> BackfillProgress:
+        """Return how far it is."""
+        seconds = time.monotonic() - self._began
+        listed = sum(self.plan.objects.values()) - self._before
+        left = round(sum(each.objects for each in self.plan.ranges))
+        per_second = listed / seconds if seconds > 0 else 0.0
+        # Ranges that nobody has begun may be full or empty.
+        unknown = any(each.density == 0 for each in self.plan.ranges)
+        return BackfillProgress(
+            objects=self.plan.objects,
+            left=left,
+            customers_left=customers_left,
+            seconds=seconds,
+            per_second=per_second,
+            seconds_left=None if unknown or not per_second else left / per_second,
+        )
+
+    async def _work(self) -> None:
+        while (current := await self._next()) is not None:
+            following: Range | None = current
+            while following is not None:
+                page = await self._page(following)
+                following = await self._finish(following, page)
+
+    async def _next(self) -> Range | None:
+        """Return a range that waits for somebody, None when nothing is left to do or to wait for."""
+        async with self._changed:
+            self._idle += 1
+            try:
+                await self._changed.wait_for(lambda: self._waiting or not self.plan.ranges)
+            finally:
+                self._idle -= 1
+            return self._waiting.popleft() if self._waiting else None
+
+    async def _page(self, current: Range) -> ListedPage:
+        driver, rate = self._driver, self._driver.capabilities.background_calls_per_second
+        for attempt in count(1):
+            if rate is not None:
+                await keep_pace(self._services.database, driver.provider, 1, rate)
+            try:
+                return await driver.list_page(
+                    current.listing,
+                    self._catalog,
+                    created_from=current.created_from,
+                    created_to=current.created_to,
+                    cursor=current.cursor,
+                )
+            except ProviderUnavailable as error:
+                if attempt == _ATTEMPTS:
+                    raise
+                pause = retry_delay(
+                    attempt,
+                    random.random(),  # noqa: S311 - it spreads retries and guards nothing
+                    retry_after=error.retry_after,
+                    first=_FIRST_PAUSE,
+                    longest=_LONGEST_PAUSE,
+                )
+            await asyncio.sleep(pause.total_seconds())
+        raise AssertionError("unreachable")
+
+    async def _finish(self, current: Range, page: ListedPage) -> Range | None:
+        """Write a page together with what is left after it; returns the range to go on with."""
+        async with self._writing:
+            following = current.after(page, max(self._idle - len(self._waiting), 0))
+            others = tuple(each for each in self.plan.ranges if each is not current)
+            listed = self.plan.objects[current.listing] + page.count
+            plan = replace(
+                self.plan,
+                ranges=(*others, *following),
+                objects={**self.plan.objects, current.listing: listed},
+            )
+            self.plan = await self._write(page, plan)
+        self._report(self.progress())
+        async with self._changed:
+            self._waiting.extend(following[1:])
+            self._changed.notify_all()
+        return following[0] if following else None
+
+    async def _write(self, page: ListedPage, plan: _Plan) -> _Plan:
+        for last_try in (False, True):
+            try:
+                async with self._services.database.write() as session:
+                    written = 0
+                    if page.snapshots:
+                        provider = self._driver.provider.value
+                        written = await write_listed(session, provider, page.snapshots)
+                    done = replace(plan, written=plan.written + written)
+                    await remember(session, self._name, done.dumped())
+                return done
+            except IntegrityError:
+                # A team began to make its first customer in this very moment.
+                if last_try:
+                    raise
+        raise AssertionError("unreachable")
+
+
+async def _fetch_whole(services: Services, work: _Listing) -> int:
+    """Fetch the customers that are out of date and whole; a worker elsewhere may help."""
+    provider = services.drivers.active.provider
+
+    async def left() -> int:
+        async with services.database.read() as session:
+            return await _customers_left(session, provider)
+
+    if not await left():
+        return 0
+    draining = asyncio.create_task(drain(services))
+    try:
+        while not (await asyncio.wait({draining}, timeout=0.5))[0]:
+            work._report(work.progress(await left()))
+        return await draining
+    finally:
+        draining.cancel()
+
+
+async def _customers_left(session: AsyncSession, provider: Provider) -> int:
+    query = select(func.count()).where(
+        Customer.provider == provider.value,
+        col(Customer.wanted) > col(Customer.applied),
+        ~col(Customer.partial),
+        col(Customer.parked_at).is_(None),
+    )
+    return (await session.exec(query)).one()

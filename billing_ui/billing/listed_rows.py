@@ -1,0 +1,214 @@
+"""Writing what was listed of many customers at once: a page of a provider's list in a few statements.
+
+A customer first met here is stored as partial: its row says that more is to be fetched. Of a customer that is
+known better, nothing is overwritten; only invoices that we have never seen are added.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import Table, delete, inspect, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.billing.fetches import mark_values
+from billing_ui.billing.stored_rows import invoice_row, item_rows, subscription_row
+from billing_ui.models import Customer, Invoice, Subscription, SubscriptionItem, Team
+from billing_ui.payments.types import Snapshot, SnapshotCustomer
+
+_SETTLED: Final = frozenset({"paid", "void"})
+"""The states that an invoice never leaves."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Our row of a customer: its id, and whether it is partial still."""
+
+    id: UUID
+    partial: bool
+
+
+async def write_listed(session: AsyncSession, provider: str, snapshots: Sequence[Snapshot]) -> int:
+    """Write what stands on one page of a list; returns how many objects of the provider were written.
+
+    A customer whose metadata names a team of ours becomes that team's, if the team never had a customer;
+    any other new one is nobody's until an operator links it.
+
+    Args:
+        session: a write transaction; the caller commits it.
+        snapshots: partial ones, one a customer.
+    """
+    connection = await session.connection()
+    # In one order everywhere, so that two processes never wait for each other.
+    listed = sorted(snapshots, key=lambda snapshot: snapshot.customer.id)
+    detailed = [one.customer for one in listed if not one.subscriptions and not one.invoices]
+    await _write_customers(connection, provider, [one.customer for one in listed], detailed)
+    known = await _lock(connection, provider, [one.customer.id for one in listed])
+    await _claim(connection, known, detailed)
+    pairs = [(known[one.customer.id], one) for one in listed]
+    written = len(detailed)
+    written += await _write_subscriptions(connection, [pair for pair in pairs if pair[0].partial])
+    written += await _write_invoices(connection, pairs)
+    return written
+
+
+async def _write_customers(
+    connection: AsyncConnection,
+    provider: str,
+    customers: Sequence[SnapshotCustomer],
+    detailed: Sequence[SnapshotCustomer],
+) -> None:
+    """Insert the customers we do not have, and let those that are partial say what was listed of them."""
+    bare = {"provider": provider, "partial": True, "marked_at": None}
+    if detailed:
+        rows = [{"provider_customer_id": one.id, **bare, **_details(one)} for one in detailed]
+        statement = _insert(connection, Customer)
+        values = {name: statement.excluded[name] for name in _details(detailed[0])}
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["provider", "provider_customer_id"],
+                set_=values,
+                where=_table(Customer).c.partial,
+            ),
+            rows,
+        )
+    if len(detailed) < len(customers):
+        rows = [{"provider_customer_id": one.id, **bare} for one in customers]
+        await connection.execute(_insert(connection, Customer).on_conflict_do_nothing(), rows)
+
+
+def _details(customer: SnapshotCustomer) -> dict[str, Any]:
+    return {
+        "email": customer.email,
+        "name": customer.name,
+        "phone": customer.phone,
+        "address": customer.address.model_dump() if customer.address else None,
+        "tax_ids": [tax_id.model_dump() for tax_id in customer.tax_ids],
+        "currency": customer.currency,
+    }
+
+
+async def _lock(
+    connection: AsyncConnection, provider: str, ids: Sequence[str]
+) -> Mapping[str, _Known]:
+    """Return our rows; until the transaction ends no full snapshot is written to them."""
+    customer = _table(Customer).c
+    query = (
+        select(customer.provider_customer_id, customer.id, customer.partial)
+        .where(customer.provider == provider, customer.provider_customer_id.in_(ids))
+        .order_by(customer.provider_customer_id)
+        .with_for_update()
+    )
+    rows = (await connection.execute(query)).all()
+    return {name: _Known(id_, partial) for name, id_, partial in rows}
+
+
+async def _claim(
+    connection: AsyncConnection,
+    known: Mapping[str, _Known],
+    customers: Sequence[SnapshotCustomer],
+) -> None:
+    """Give customers that were made for a team of ours to it; what a database was lost is found again so.
+
+    Our metadata can be copied by whoever writes to the provider. So a team that has or had any customer,
+    or has begun to make one, is given none, and a customer that has a team keeps it.
+    """
+    wishes = {one.team_id: one for one in customers if one.team_id}
+    if not wishes:
+        return
+    customer, team = _table(Customer).c, _table(Team).c
+    taken = select(customer.team_id).where(customer.team_id.in_(wishes))
+    query = select(team.id).where(team.id.in_(wishes), team.id.not_in(taken))
+    for team_id in (await connection.execute(query)).scalars().all():
+        wish = wishes[team_id]
+        await connection.execute(
+            update(_table(Customer))
+            .where(customer.id == known[wish.id].id, customer.team_id.is_(None))
+            .values(team_id=team_id, generation=wish.generation)
+        )
+
+
+async def _write_subscriptions(
+    connection: AsyncConnection, pairs: Sequence[tuple[_Known, Snapshot]]
+) -> int:
+    rows = [
+        subscription_row(ours.id, one, each) for ours, one in pairs for each in one.subscriptions
+    ]
+    if not rows:
+        return 0
+    items = [row for _, one in pairs for each in one.subscriptions for row in item_rows(one, each)]
+    await _upsert(connection, Subscription, rows)
+    item = _table(SubscriptionItem).c
+    await connection.execute(
+        delete(_table(SubscriptionItem)).where(
+            item.provider == rows[0]["provider"],
+            item.subscription_id.in_([row["id"] for row in rows]),
+        )
+    )
+    if items:
+        await _upsert(connection, SubscriptionItem, items)
+    return len(rows)
+
+
+async def _write_invoices(
+    connection: AsyncConnection, pairs: Sequence[tuple[_Known, Snapshot]]
+) -> int:
+    partial = [
+        invoice_row(ours.id, one, each)
+        for ours, one in pairs
+        if ours.partial
+        for each in one.invoices
+    ]
+    if partial:
+        await _upsert(connection, Invoice, partial)
+    whole = [
+        invoice_row(ours.id, one, each)
+        for ours, one in pairs
+        if not ours.partial
+        for each in one.invoices
+    ]
+    return len(partial) + (await _add_invoices(connection, whole) if whole else 0)
+
+
+async def _add_invoices(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert the invoices we have never seen of customers that are whole."""
+    invoice = _table(Invoice).c
+    provider, ids = rows[0]["provider"], [row["id"] for row in rows]
+    query = select(invoice.id).where(invoice.provider == provider, invoice.id.in_(ids))
+    known = set((await connection.execute(query)).scalars().all())
+    new = [row for row in rows if row["id"] not in known]
+    if not new:
+        return 0
+    await connection.execute(_insert(connection, Invoice).on_conflict_do_nothing(), new)
+    # One that can still change may have done so since it was listed.
+    unsettled = {row["customer_id"] for row in new if row["status"] not in _SETTLED}
+    if unsettled:
+        await connection.execute(
+            update(_table(Customer))
+            .where(_table(Customer).c.id.in_(unsettled))
+            .values(**mark_values(Customer))
+        )
+    return len(new)
+
+
+async def _upsert(
+    connection: AsyncConnection, model: type[SQLModel], rows: Sequence[dict[str, Any]]
+) -> None:
+    statement = _insert(connection, model)
+    values = {name: statement.excluded[name] for name in rows[0] if name not in ("provider", "id")}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["provider", "id"], set_=values), rows
+    )
+
+
+def _insert(connection: AsyncConnection, model: type[SQLModel]) -> Any:
+    table = _table(model)
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _table(model: type[SQLModel]) -> Table:
+    return cast(Table, inspect(model).local_table)
