@@ -1,5 +1,6 @@
 """Opening the provider's hosted portal for the team of whoever asks."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -36,7 +37,6 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     FlowType,
     InvalidRequest,
-    PaymentError,
     PortalFlow,
     PortalSession,
     StartPortalSessionInput,
@@ -121,16 +121,6 @@ async def open_portal(
         _check_configuration(settings, configuration, customer.configuration)
     if flow is not None:
         flow = await _resolve_flow(services, driver, customer.id, flow)
-    # Committed before the provider is asked: whoever comes back must be known, whatever dies in between.
-    await record_visit(
-        services.database,
-        visit_id,
-        identity,
-        customer.id,
-        VisitKind.PORTAL,
-        return_url=return_to,
-        flow=flow.type if flow else None,
-    )
     request = StartPortalSessionInput(
         payer=payer_of(customer),
         return_url=visit_return_url(settings, visit_id),
@@ -140,15 +130,30 @@ async def open_portal(
         flow=flow,
         locale=locale,
     )
-    try:
-        portal = await _start_session(services, driver, request, customer.configuration)
-    except PaymentError as error:
+    # Both at once, for a person is waiting. The address is handed out when both are done: whoever comes back
+    # is known, whatever dies in between.
+    recorded, portal = await asyncio.gather(
+        record_visit(
+            services.database,
+            visit_id,
+            identity,
+            customer.id,
+            VisitKind.PORTAL,
+            return_url=return_to,
+            flow=flow.type if flow else None,
+        ),
+        _start_session(services, driver, request, customer.configuration),
+        return_exceptions=True,
+    )
+    if isinstance(recorded, BaseException):
+        raise recorded
+    if isinstance(portal, BaseException):
         async with services.database.write() as session:
             await forget_visit(session, visit_id)
-            if isinstance(error, CustomerDeleted):
+            if isinstance(portal, CustomerDeleted):
                 # The page should say so as well, and does after its next sync.
                 await mark_out_of_date(session, Customer, customer.id)
-        raise
+        raise portal
     return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
 
 

@@ -4,7 +4,9 @@ import asyncio
 import logging
 
 import pytest
-from sqlmodel import select
+from sqlalchemy import delete
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import col, select
 
 from billing_ui.accounts.errors import NoTeam
 from billing_ui.accounts.sessions import Identity
@@ -12,7 +14,7 @@ from billing_ui.billing.catalog import portal_configuration_id
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
-from billing_ui.models import Customer, PortalVisit, Role
+from billing_ui.models import Customer, PortalVisit, Role, User
 from billing_ui.payments.types import (
     Capabilities,
     ConfigurationUnusable,
@@ -207,6 +209,17 @@ async def test_a_provider_that_is_down_leaves_no_visit(shop: Services, driver: F
     with pytest.raises(ProviderUnavailable) as caught:
         await open_portal(shop, account.identity)
     assert caught.value.retry_after == 7
+    assert await visits(shop) == []
+
+
+async def test_an_address_is_given_only_when_the_visit_is_stored(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver)
+    async with shop.database.write() as session:
+        await session.exec(delete(User).where(col(User.id) == account.identity.user_id))
+    with pytest.raises(DBAPIError):
+        await open_portal(shop, account.identity)
     assert await visits(shop) == []
 
 
