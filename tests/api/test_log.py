@@ -42,6 +42,12 @@ def _restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def log_as_in_production() -> None:
+    """Write JSON lines; but let no module keep its logger, which would write there in other tests too."""
+    configure_logging(json=True)
+    structlog.configure(cache_logger_on_first_use=False)
+
+
 def signed(event: dict[str, Any], secret: str) -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers of a webhook."""
     body = json.dumps(event)
@@ -52,7 +58,7 @@ def signed(event: dict[str, Any], secret: str) -> tuple[bytes, dict[str, str]]:
 async def test_no_secret_and_no_portal_address_of_a_whole_journey_is_in_the_log(
     settings: Settings, readiness: Readiness, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure_logging(json=True)
+    log_as_in_production()
     changed = {name: type(getattr(settings, name))(value) for name, value in SECRETS.items()}
     services = Services.open(settings.model_copy(update=changed))
     enrolment = await enrol(
@@ -164,7 +170,7 @@ async def test_no_secret_and_no_portal_address_of_a_whole_journey_is_in_the_log(
 async def test_probes_are_not_written_down_while_they_go_well(
     client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure_logging(json=True)
+    log_as_in_production()
     for path in ("/healthz", "/readyz", "/metrics", "/settings/billing"):
         await client.get(path)
     assert capsys.readouterr().err == ""
