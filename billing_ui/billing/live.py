@@ -106,7 +106,7 @@ class Line(Protocol):
         """Call `hear` with every message since the connection was made, until cancelled.
 
         Raises:
-            LineBroken: the connection is lost. A connection that died silently is noticed within seconds.
+            LineBroken: the connection is lost. A connection that died silently is noticed within half a minute.
         """
         ...
 

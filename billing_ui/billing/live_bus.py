@@ -103,7 +103,7 @@ class Bus:
         self._posted = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._all_sent.set()
-        self._line_is_up = False
+        self._broken = False
 
     def post(self, notice: Notice) -> None:
         """Tell the other processes soon; the same news that still wait are told once."""
@@ -117,26 +117,30 @@ class Bus:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        broken, delay = False, _FIRST_DELAY_SECONDS
+        delay = _FIRST_DELAY_SECONDS
         while True:
             try:
                 async with self._connect() as line:
-                    if broken:
+                    if self._broken:
                         log.info("live_connection_restored")
                         self._hear(NewsMissed())
-                    broken, delay = False, _FIRST_DELAY_SECONDS
+                    self._broken, delay = False, _FIRST_DELAY_SECONDS
                     await self._exchange(line)
             except LineBroken as error:
-                if not broken:
-                    # Once: what follows are tries, and pages are as true as before when their own are loaded.
+                if not self._broken:
+                    # Once: what follows are tries.
                     log.warning("live_connection_lost", reason=str(error))
-                broken = True
+                self._broken = True
+            except Exception:
+                # A fault of ours must not part this process from the others for ever.
+                log.exception("live_connection_failed")
+                self._broken = True
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
             delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
 
     async def say_farewell(self) -> None:
-        """Wait until everything is sent, unless there is no connection."""
-        if self._line_is_up:
+        """Wait until everything is sent, unless the connection is lost."""
+        if not self._broken:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_sent.wait(), _FAREWELL_SECONDS)
 
@@ -146,13 +150,11 @@ class Bus:
             asyncio.create_task(line.listen(self._receive)),
             asyncio.create_task(self._speak(line)),
         )
-        self._line_is_up = True
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            self._line_is_up = False
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,6 +11,7 @@ from tests.e2e.sandbox import Sandbox
 from tests.e2e.server import Server
 from tests.e2e.visitors import (
     BILLING,
+    PATIENCE_MS,
     PRICING,
     SIGN_IN,
     Visitors,
@@ -27,11 +28,29 @@ from tests.e2e.wire import browser_on_a_wire
 SLOW_SECONDS = 6
 
 
+async def set_item(sandbox: Sandbox, person: Person, **change: str) -> None:
+    """Change at the provider what a team has subscribed to."""
+    subscription = await sandbox.subscription(person.customer)
+    item = {"id": subscription["items"]["data"][0]["id"], **change}
+    form = {f"items[0][{name}]": value for name, value in item.items()}
+    await sandbox.post(f"/v1/subscriptions/{subscription['id']}", **form)
+
+
 async def set_seats(sandbox: Sandbox, person: Person, seats: int) -> None:
     """Change at the provider how many seats a team pays for."""
-    subscription = await sandbox.subscription(person.customer)
-    item = subscription["items"]["data"][0]["id"]
-    await sandbox.post(f"/v1/subscription_items/{item}", quantity=str(seats))
+    await set_item(sandbox, person, quantity=str(seats))
+
+
+async def add_invoices(sandbox: Sandbox, person: Person, count: int) -> None:
+    """Bill a team some small things at the provider."""
+    for number in range(1, count + 1):
+        item = {"customer": person.customer, "amount": number * 100, "currency": "usd"}
+        bill = {"customer": person.customer, "pending_invoice_items_behavior": "include"}
+        await sandbox.batch(
+            {"method": "post", "path": "/v1/invoiceitems", "params": item},
+            {"method": "post", "path": "/v1/invoices", "params": bill, "as": "bill"},
+            {"method": "post", "path": "/v1/invoices/{bill.id}/finalize", "params": {}},
+        )
 
 
 async def stay(page: Page) -> None:
@@ -110,25 +129,11 @@ async def test_a_change_leaves_the_reader_where_they_are(
     visitors: Visitors, world: World, sandbox: Sandbox
 ) -> None:
     owner = await world.subscriber("team", seats=3)
-    for seats in range(1, 10):
-        await sandbox.batch(
-            {
-                "method": "post",
-                "path": "/v1/invoiceitems",
-                "params": {"customer": owner.customer, "amount": seats * 100, "currency": "usd"},
-            },
-            {
-                "method": "post",
-                "path": "/v1/invoices",
-                "params": {"customer": owner.customer, "pending_invoice_items_behavior": "include"},
-                "as": "made",
-            },
-            {"method": "post", "path": "/v1/invoices/{made.id}/finalize", "params": {}},
-        )
+    await add_invoices(sandbox, owner, 9)
     await world.refresh(owner)
     page = await visitors.arrive(person=owner)
     await billing_shown(page)
-    await button(page, "Older").click()
+    await button(page, "Next").click()
     invoices = region(page, "Invoices")
     await expect(invoices).to_contain_text("9–10 of 10")
     account = page.get_by_role("button", name=re.compile("^Account"))
@@ -154,9 +159,7 @@ async def test_the_plans_say_at_once_which_one_is_the_teams(
     seats = page.get_by_label("Team seats")
     await seats.fill("12")
 
-    subscription = await sandbox.subscription(owner.customer)
-    item = subscription["items"]["data"][0]["id"]
-    await sandbox.post(f"/v1/subscription_items/{item}", price="price_demo_team_month")
+    await set_item(sandbox, owner, price="price_demo_team_month")
     await world.refresh(owner)
 
     await expect(page.get_by_text("Subscribers is on Team.")).to_be_visible()
@@ -235,10 +238,14 @@ async def test_a_page_that_lost_its_connection_catches_up_when_it_is_back(
     server: Server, world: World, sandbox: Sandbox
 ) -> None:
     owner = await world.subscriber("team", seats=3)
+    await add_invoices(sandbox, owner, 9)
+    await world.refresh(owner)
     async with browser_on_a_wire(server.port) as (browser, wire):
         visitors = Visitors(browser, server.base_url)
         page = await visitors.arrive(person=owner)
         await expect(await billing_shown(page)).to_contain_text("3 seats")
+        await button(page, "Next").click()
+        await expect(region(page, "Invoices")).to_contain_text("9–10 of 10")
         await stay(page)
 
         wire.cut()
@@ -251,10 +258,31 @@ async def test_a_page_that_lost_its_connection_catches_up_when_it_is_back(
         await expect(region(page, "Current plan")).to_contain_text("7 seats at $20.00")
         await expect(said(page, "Seats set to 7.")).to_be_visible()
         await expect(page.get_by_text("Connection lost")).to_have_count(0)
+        await expect(region(page, "Invoices")).to_contain_text("9–10 of 10")
         assert await stayed(page)
         await set_seats(sandbox, owner, 8)
         await world.refresh(owner)
         await expect(region(page, "Current plan")).to_contain_text("8 seats at $20.00")
+        await visitors.leave()
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed(
+    server: Server, world: World, sandbox: Sandbox
+) -> None:
+    owner = await world.subscriber("team", seats=3)
+    async with browser_on_a_wire(server.port) as (browser, wire):
+        visitors = Visitors(browser, server.base_url)
+        page = await visitors.arrive(person=owner)
+        await expect(await billing_shown(page)).to_contain_text("3 seats")
+        await stay(page)
+
+        wire.swallow()
+        await set_seats(sandbox, owner, 7)
+        await world.refresh(owner)
+
+        plan = region(page, "Current plan")
+        await expect(plan).to_contain_text("7 seats at $20.00", timeout=4 * PATIENCE_MS)
+        assert await stayed(page)
         await visitors.leave()
 
 

@@ -16,6 +16,7 @@ class Wire:
         """Prepare to carry to `port` of this machine."""
         self._port = port
         self._whole = True
+        self._silent: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.StreamWriter] = set()
 
     async def carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
@@ -27,7 +28,10 @@ class Wire:
         self._open |= {back, on}
         try:
             await asyncio.wait(
-                {asyncio.create_task(_pump(near, on)), asyncio.create_task(_pump(far, back))},
+                {
+                    asyncio.create_task(self._pump(near, on)),
+                    asyncio.create_task(self._pump(far, back)),
+                },
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
@@ -45,12 +49,16 @@ class Wire:
         """Let connections through again."""
         self._whole = True
 
+    def swallow(self) -> None:
+        """Keep the connections there are, and lose without a word what is sent on them from now on."""
+        self._silent |= self._open
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if writer not in self._silent:
+                    writer.write(data)
+                    await writer.drain()
 
 
 @asynccontextmanager
