@@ -5,10 +5,22 @@ import secrets
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
+_LETTER_OF_BYTE = bytes(ord(ALPHABET[byte % 62]) for byte in range(256))
+
+
 def random_text(length: int) -> str:
     """Return `length` random letters and digits."""
     # One call for all the bytes: 62 of 256 leaves a slight bias, which an id can bear.
-    return "".join(ALPHABET[byte % 62] for byte in secrets.token_bytes(length))
+    return secrets.token_bytes(length).translate(_LETTER_OF_BYTE).decode()
+
+
+def growing_text(number: int, length: int = 8) -> str:
+    """Return a number as `length` letters and digits, in the order of the numbers."""
+    letters = []
+    for _ in range(length):
+        number, rest = divmod(number, 62)
+        letters.append(ALPHABET[rest])
+    return "".join(reversed(letters))
 
 
 def new_id(prefix: str, length: int = 24) -> str:

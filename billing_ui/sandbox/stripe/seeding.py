@@ -6,11 +6,13 @@ ids, times and names stand, is then the mould for all the others.
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from billing_ui.sandbox.core.control import Seed
-from billing_ui.sandbox.core.ids import random_text
+from billing_ui.sandbox.core.ids import growing_text, random_text
 from billing_ui.sandbox.core.store import Row, equals
 from billing_ui.sandbox.stripe import billing, lifecycle
 from billing_ui.sandbox.stripe.account import Account
@@ -23,6 +25,8 @@ LEAD = 60
 """How many seconds before its subscriptions a customer is made."""
 
 KINDS = ("customer", "payment_method", "subscription", "invoice", "payment_intent", "charge")
+GROWING = 9
+"""How many letters of an id grow."""
 PREFIX, EMAIL = "SEEDSEED", "seed-prototype@example.com"
 PROTOTYPE_BEGINS = 1577873289  # in January 2020, when no month is cut short
 
@@ -44,6 +48,7 @@ def seed(account: Account, wish: Seed) -> Iterator[Json]:
     last = now - billing.DAY if wish.created_to is None else wish.created_to
     moulds: dict[int, Mould] = {}
     counts = {"customers": 0, "subscriptions": 0, "invoices": 0}
+    began = time.time_ns() // 1000
     yield counts
     while counts["customers"] < wish.customers:
         rows: list[Row] = []
@@ -55,7 +60,7 @@ def seed(account: Account, wish: Seed) -> Iterator[Json]:
             if periods not in moulds:
                 moulds[periods] = _mould(account, price, wish, periods)
             email = f"{random_text(12).lower()}@{wish.email_domain}"
-            rows += moulds[periods].cast(created, bounds, email)
+            rows += moulds[periods].cast(created, bounds, email, began + counts["customers"])
             counts["customers"] += 1
             counts["subscriptions"] += wish.subscriptions_per_customer
             counts["invoices"] += wish.subscriptions_per_customer * (
@@ -136,11 +141,11 @@ def _mould(account: Account, price: Json, wish: Seed, periods: int) -> "Mould":
         found = [account.get("customer", customer)]
         for kind in KINDS[1:]:
             found += account.store.find(kind, customer=customer, oldest_first=True)
+    kinds: tuple[str, ...] = KINDS if wish.payments else KINDS[:4]
     if not wish.invoices_per_customer:
-        found = [
-            _without_invoice(document) for document in found if document["object"] in KINDS[:3]
-        ]
-    return Mould(found, bounds)
+        kinds = KINDS[:3]
+        found = [_without_invoice(document) for document in found]
+    return Mould([document for document in found if document["object"] in kinds], bounds)
 
 
 def _without_invoice(document: Json) -> Json:
@@ -149,14 +154,15 @@ def _without_invoice(document: Json) -> Json:
 
 @dataclass(frozen=True)
 class Part:
-    """One document of a mould: the keys of its row, and its text cut at every placeholder."""
+    """One document of a mould: its type, and where among the values those of its row stand."""
 
-    id: str
     type: str
-    created: str
-    customer: str
-    due: str
-    pieces: list[str]
+    id: int
+    created: int
+    customer: int | None
+    due: int | None
+    text: str
+    values: Callable[[list[str]], tuple[str, ...]]
 
 
 class Mould:
@@ -169,56 +175,67 @@ class Mould:
 
     def __init__(self, documents: list[Json], bounds: list[int]) -> None:
         texts = [json.dumps(document, separators=(",", ":")) for document in documents]
-        ids = [document["id"] for document in documents]
-        ids += re.findall(r'"((?:si|il|inpay)_\w+)"', "".join(texts))
-        self._ids = list(dict.fromkeys(ids))
+        found = [document["id"] for document in documents]
+        found += re.findall(r'"((?:si|il|inpay)_\w+)"', "".join(texts))
+        # An id is its prefix, a number that grows, and chance: see `cast`.
+        self._ids = [
+            (known.partition("_")[0], len(known.partition("_")[2]) - GROWING)
+            for known in dict.fromkeys(found)
+        ]
+        self._random = sum(length for _, length in self._ids) + len(PREFIX)
         # What happened, happened when a period began or an hour later, when drafts are finalized.
         self._moments = [
-            (str(bound + offset), number, offset)
-            for number, bound in enumerate(bounds)
-            for offset in (0, billing.HOUR)
+            (number, offset) for number in range(len(bounds)) for offset in (0, billing.HOUR)
         ]
-        self._made = str(bounds[0] - LEAD)
-        placeholders = [self._made, *(text for text, _, _ in self._moments), *self._ids]
-        placeholders += [EMAIL, PREFIX]
+        moments = [str(bounds[number] + offset) for number, offset in self._moments]
+        placeholders = [str(bounds[0] - LEAD), EMAIL, PREFIX, *moments, *dict.fromkeys(found)]
+        places = {text: place for place, text in enumerate(placeholders)}
         cut = re.compile("(" + "|".join(map(re.escape, placeholders)) + ")")
         self._parts = [
-            Part(
-                document["id"],
-                document["object"],
-                str(document["created"]),
-                document["id"] if document["object"] == "customer" else document["customer"],
-                str(document.get("_due")),
-                cut.split(text),
-            )
+            _part(document, text, cut, places)
             for document, text in zip(documents, texts, strict=True)
         ]
 
-    def cast(self, created: int, bounds: list[int], email: str) -> list[Row]:
+    def cast(self, created: int, bounds: list[int], email: str, number: int) -> list[Row]:
         """Return the rows of one more customer.
 
         Args:
             created: When the customer was made, in Unix seconds.
             bounds: Where the billing periods begin, and where the last one ends.
             email: The customer's address.
+            number: One that grows: as Stripe's ids it leads every id, so that the index of ids is
+                written at a few places rather than all over.
         """
-        filled = {self._made: str(created), EMAIL: email, PREFIX: random_text(8).upper()}
-        for known in self._ids:
-            prefix, _, tail = known.partition("_")
-            filled[known] = f"{prefix}_{random_text(len(tail))}"
-        for known, number, offset in self._moments:
-            filled[known] = str(bounds[number] + offset)
-        rows: list[Row] = []
-        for part in self._parts:
-            due = filled.get(part.due)
-            rows.append(
-                (
-                    filled[part.id],
-                    part.type,
-                    int(filled[part.created]),
-                    None if part.type == "customer" else filled[part.customer],
-                    None if due is None else int(due),
-                    "".join([filled.get(piece, piece) for piece in part.pieces]),
-                )
+        chance, start = random_text(self._random), len(PREFIX)
+        values = [str(created), email, chance[:start].upper()]
+        values += [str(bounds[period] + offset) for period, offset in self._moments]
+        grown = growing_text(number, GROWING)
+        for prefix, length in self._ids:
+            values.append(f"{prefix}_{grown}{chance[start : start + length]}")
+            start += length
+        return [
+            (
+                values[part.id],
+                part.type,
+                int(values[part.created]),
+                None if part.customer is None else values[part.customer],
+                None if part.due is None else int(values[part.due]),
+                part.text % part.values(values),
             )
-        return rows
+            for part in self._parts
+        ]
+
+
+def _part(document: Json, text: str, cut: re.Pattern[str], places: dict[str, int]) -> Part:
+    literals, known = cut.split(text)[::2], cut.split(text)[1::2]
+    kind = document["object"]
+    return Part(
+        type=kind,
+        id=places[document["id"]],
+        created=places[str(document["created"])],
+        customer=None if kind == "customer" else places[document["customer"]],
+        due=places.get(str(document.get("_due"))),
+        text="%s".join(literal.replace("%", "%%") for literal in literals),
+        # Of a single place it would give no tuple; every document has its id and its time.
+        values=itemgetter(*(places[placeholder] for placeholder in known)),
+    )

@@ -190,7 +190,7 @@ def _quantity(
                 f"The quantity of the price `{price['id']}` cannot be adjusted.", param=param
             )
         return fixed
-    quantity = int(change.get("quantity", item["quantity"]))
+    quantity: int = change["quantity"] if "quantity" in change else item["quantity"]
     most = limits["maximum"] or subscription_items.MOST
     if not limits["minimum"] <= quantity <= most:
         raise StripeError(
