@@ -18,6 +18,7 @@ from billing_ui.states.pricing import PricingState
 from billing_ui.states.returning import ReturnState
 from billing_ui.states.sign_in import HomeState, SignInState
 from billing_ui.states.tab_guard import TabGuard
+from billing_ui.states.tracing import EventIds
 
 # Nothing here is of use to anyone but the people signed in.
 _META: Final = ({"name": "robots", "content": "noindex"},)
@@ -26,6 +27,7 @@ _META: Final = ({"name": "robots", "content": "noindex"},)
 def add_pages(app: rx.App) -> None:
     """Give `app` every page, with its title and what it does when it opens, and the guard of its tabs."""
     app.add_middleware(TabGuard(), index=0)
+    app.add_middleware(EventIds())
     for component, route, name, on_load in (
         (home, HOME, "Billing", HomeState.load),
         (sign_in, SIGN_IN, "Sign in", SignInState.load),
