@@ -1,13 +1,10 @@
 """Backfill: copying a whole account from the provider's lists, many pages at once, and going on after any end."""
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import func, update
@@ -15,12 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.billing.backoff import retry_delay
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.fetches import mark_values
 from billing_ui.billing.job_rows import end_turn, hold, remember, remembered, take_turn
 from billing_ui.billing.listed_rows import write_listed
-from billing_ui.billing.pace import keep_pace
+from billing_ui.billing.patience import ask
 from billing_ui.billing.ranges import Range, first_ranges
 from billing_ui.billing.services import Services
 from billing_ui.billing.worker import drain
@@ -32,15 +28,11 @@ from billing_ui.payments.types import (
     InvalidRequest,
     ListedPage,
     Listing,
-    ProviderUnavailable,
 )
 from billing_ui.settings import Provider
 
 LISTS_AT_ONCE: Final = 12
-_ATTEMPTS: Final = 8
-"""So often a page is asked for while the provider is in trouble: for about a minute, if it names no time."""
-_FIRST_PAUSE: Final = timedelta(seconds=0.5)
-_LONGEST_PAUSE: Final = timedelta(seconds=30)
+"""How many pages are asked for at the same time."""
 
 
 @dataclass(frozen=True)
@@ -251,30 +243,17 @@ class _Listing:
             return self._waiting.popleft() if self._waiting else None
 
     async def _page(self, current: Range) -> ListedPage:
-        driver, rate = self._driver, self._driver.capabilities.background_calls_per_second
-        for attempt in count(1):
-            if rate is not None:
-                await keep_pace(self._services.database, driver.provider, 1, rate)
-            try:
-                return await driver.list_page(
-                    current.listing,
-                    self._catalog,
-                    created_from=current.created_from,
-                    created_to=current.created_to,
-                    cursor=current.cursor,
-                )
-            except ProviderUnavailable as error:
-                if attempt == _ATTEMPTS:
-                    raise
-                pause = retry_delay(
-                    attempt,
-                    random.random(),  # noqa: S311 - it spreads retries and guards nothing
-                    retry_after=error.retry_after,
-                    first=_FIRST_PAUSE,
-                    longest=_LONGEST_PAUSE,
-                )
-            await asyncio.sleep(pause.total_seconds())
-        raise AssertionError("unreachable")
+        return await ask(
+            self._services,
+            self._driver,
+            lambda: self._driver.list_page(
+                current.listing,
+                self._catalog,
+                created_from=current.created_from,
+                created_to=current.created_to,
+                cursor=current.cursor,
+            ),
+        )
 
     async def _finish(self, current: Range, page: ListedPage) -> Range | None:
         """Write a page together with what is left after it; returns the range to go on with."""

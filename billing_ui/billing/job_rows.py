@@ -125,8 +125,7 @@ async def remembered(session: AsyncSession, name: str, *, lock: bool = False) ->
     query = select(Job.state).where(Job.name == name)
     if lock:
         query = query.with_for_update()
-    state: dict[str, Any] | None = (await session.exec(query)).one_or_none()
-    return state or {}
+    return dict((await session.exec(query)).one_or_none() or {})
 
 
 async def remember(session: AsyncSession, name: str, state: Mapping[str, Any]) -> None:

@@ -16,7 +16,12 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.fetches import mark_values
-from billing_ui.billing.stored_rows import invoice_row, item_rows, subscription_row
+from billing_ui.billing.stored_rows import (
+    customer_details,
+    invoice_row,
+    item_rows,
+    subscription_row,
+)
 from billing_ui.models import Customer, Invoice, Subscription, SubscriptionItem, Team
 from billing_ui.payments.types import Snapshot, SnapshotCustomer
 
@@ -65,9 +70,11 @@ async def _write_customers(
     """Insert the customers we do not have, and let those that are partial say what was listed of them."""
     bare = {"provider": provider, "partial": True, "marked_at": None}
     if detailed:
-        rows = [{"provider_customer_id": one.id, **bare, **_details(one)} for one in detailed]
+        rows = [
+            {"provider_customer_id": one.id, **bare, **customer_details(one)} for one in detailed
+        ]
         statement = _insert(connection, Customer)
-        values = {name: statement.excluded[name] for name in _details(detailed[0])}
+        values = {name: statement.excluded[name] for name in customer_details(detailed[0])}
         await connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["provider", "provider_customer_id"],
@@ -79,17 +86,6 @@ async def _write_customers(
     if len(detailed) < len(customers):
         rows = [{"provider_customer_id": one.id, **bare} for one in customers]
         await connection.execute(_insert(connection, Customer).on_conflict_do_nothing(), rows)
-
-
-def _details(customer: SnapshotCustomer) -> dict[str, Any]:
-    return {
-        "email": customer.email,
-        "name": customer.name,
-        "phone": customer.phone,
-        "address": customer.address.model_dump() if customer.address else None,
-        "tax_ids": [tax_id.model_dump() for tax_id in customer.tax_ids],
-        "currency": customer.currency,
-    }
 
 
 async def _lock(

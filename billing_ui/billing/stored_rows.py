@@ -11,7 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.upsert import upsert
 from billing_ui.models import Invoice, PaymentMethod, Subscription, SubscriptionItem
-from billing_ui.payments.types import Snapshot, SnapshotInvoice, SnapshotSubscription
+from billing_ui.payments.types import (
+    Snapshot,
+    SnapshotCustomer,
+    SnapshotInvoice,
+    SnapshotPaymentMethod,
+    SnapshotSubscription,
+)
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -57,10 +63,7 @@ async def _write_items(session: AsyncSession, customer_id: UUID, snapshot: Snaps
 async def _write_payment_methods(
     session: AsyncSession, customer_id: UUID, snapshot: Snapshot
 ) -> None:
-    rows = [
-        {"provider": snapshot.provider, "customer_id": customer_id, **method.model_dump()}
-        for method in snapshot.payment_methods
-    ]
+    rows = [payment_method_row(customer_id, snapshot, one) for one in snapshot.payment_methods]
     stored = await _stored(session, PaymentMethod, col(PaymentMethod.customer_id) == customer_id)
     await _write(session, PaymentMethod, rows, stored)
     if not snapshot.partial:
@@ -131,6 +134,25 @@ def _key(row: Row) -> tuple[str, str]:
 
 def _table(model: type[SQLModel]) -> Table:
     return cast(Table, inspect(model).local_table)
+
+
+def customer_details(customer: SnapshotCustomer) -> dict[str, Any]:
+    """Return the columns of a customer's row that say who it is."""
+    return {
+        "email": customer.email,
+        "name": customer.name,
+        "phone": customer.phone,
+        "address": customer.address.model_dump() if customer.address else None,
+        "tax_ids": [tax_id.model_dump() for tax_id in customer.tax_ids],
+        "currency": customer.currency,
+    }
+
+
+def payment_method_row(
+    customer_id: UUID, snapshot: Snapshot, method: SnapshotPaymentMethod
+) -> dict[str, Any]:
+    """Return the row of a payment method."""
+    return {"provider": snapshot.provider, "customer_id": customer_id, **method.model_dump()}
 
 
 def subscription_row(

@@ -26,7 +26,7 @@ from billing_ui.billing.fetches import (
 )
 from billing_ui.billing.recorded_changes import record_changes
 from billing_ui.billing.services import Services
-from billing_ui.billing.stored_rows import write_rows
+from billing_ui.billing.stored_rows import customer_details, write_rows
 from billing_ui.billing.sync_failures import SUCCESS, remember_failure
 from billing_ui.billing.upsert import upsert
 from billing_ui.billing.visit_outcomes import settle_visits
@@ -36,7 +36,7 @@ from billing_ui.models import ChangeSource, Customer, CustomerSnapshot, Invoice
 from billing_ui.payments.types import NoCustomer, PaymentError, ProviderUnavailable, Snapshot
 from billing_ui.settings import Provider
 
-_UNSETTLED: Final = ("draft", "open", "uncollectible")
+UNSETTLED: Final = ("draft", "open", "uncollectible")
 """The states that an invoice can still leave; one that is paid or void stays so."""
 
 
@@ -233,7 +233,7 @@ async def _fetch_and_apply(
 async def _look_up(services: Services, customer_id: UUID) -> tuple[Customer, _KnownInvoices]:
     """Return a customer, and what we know of its invoices."""
     unsettled = select(Invoice.id).where(
-        Invoice.customer_id == customer_id, col(Invoice.status).in_(_UNSETTLED)
+        Invoice.customer_id == customer_id, col(Invoice.status).in_(UNSETTLED)
     )
     newest = select(func.max(Invoice.created_at)).where(Invoice.customer_id == customer_id)
     async with services.database.read() as session:
@@ -282,12 +282,7 @@ def _customer_values(snapshot: Snapshot, fetch: Fetch) -> dict[str, Any]:
         return values | {"deleted_at": deleted_at, "next_invoice": None}
     return values | {
         "deleted_at": None,
-        "email": customer.email,
-        "name": customer.name,
-        "phone": customer.phone,
-        "address": customer.address.model_dump() if customer.address else None,
-        "tax_ids": [tax_id.model_dump() for tax_id in customer.tax_ids],
-        "currency": customer.currency,
+        **customer_details(customer),
         "next_invoice": snapshot.next_invoice.model_dump(mode="json", exclude_defaults=True)
         if snapshot.next_invoice
         else None,
