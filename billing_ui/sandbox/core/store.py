@@ -31,6 +31,8 @@ CREATE INDEX IF NOT EXISTS object_by_customer ON object (customer, type, created
 CREATE INDEX IF NOT EXISTS object_by_due ON object (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS object_by_email
     ON object (json_extract(body, '$.email'), created DESC, seq DESC) WHERE type = 'customer';
+CREATE INDEX IF NOT EXISTS object_by_first_item
+    ON object (json_extract(body, '$.items.data[0].id')) WHERE type = 'subscription';
 CREATE TABLE IF NOT EXISTS idempotency (
     key         TEXT    PRIMARY KEY,
     fingerprint TEXT    NOT NULL,

@@ -368,12 +368,14 @@ def _refuse_more(params: Params) -> None:
 
 @view("subscription")
 def _shown(account: Account, shown: Json, tree: Json) -> Json:
-    """Show items with their price as it is now, and as the plan of old."""
     branch = tree.get("items", {}).get("data", {})
-    items = []
-    for item in shown["items"]["data"]:
-        stored = account.get("price", item["price"])
-        plan = prices.plan_of(stored)
-        price = account.render(stored, branch.get("price"))
-        items.append({**item, "plan": plan, "price": price})
+    items = [account.render(item, branch) for item in shown["items"]["data"]]
     return {**shown, "items": {**shown["items"], "data": items}}
+
+
+@view("subscription_item")
+def _item_shown(account: Account, shown: Json, tree: Json) -> Json:
+    """Show an item with its price as it is now, and as the plan of old."""
+    stored = account.get("price", shown["price"])
+    price = account.render(stored, tree.get("price"))
+    return {**shown, "plan": prices.plan_of(stored), "price": price}
