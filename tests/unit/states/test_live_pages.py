@@ -14,11 +14,13 @@ from reflex.istate.data import RouterData
 from sqlalchemy import update
 from sqlmodel import col
 
+from billing_ui import metrics
 from billing_ui.accounts.sessions import Identity, sign_out
 from billing_ui.accounts.teams import add_member, create_team
 from billing_ui.billing.live import NewsMissed
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
+from billing_ui.clock import utc_now
 from billing_ui.models import Customer, Membership, Role
 from billing_ui.states import live_pages
 from billing_ui.states.billing import BillingState
@@ -196,6 +198,48 @@ async def test_a_hundred_changes_at_once_are_shown_a_few_times_and_the_last_one_
     assert tab.times <= 3
 
 
+async def test_between_two_readings_for_a_page_there_is_a_pause(
+    app: FakeApp,
+    pages: OpenPages,
+    services: Services,
+    account: Account,
+    owner: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_pages, "_SHORTEST_GAP_SECONDS", 3600)
+    tab, later = LiveTab(app, owner), LiveTab(app, owner)
+    await billing_of(tab)
+    await services.live.publish(account.team_id)
+    await tab.shows_anew()
+    await billing_of(later)
+
+    await services.live.publish(account.team_id)
+
+    await later.shows_anew()
+    assert tab.times == 1
+
+
+async def test_how_long_a_page_was_out_of_date_is_measured(
+    app: FakeApp, pages: OpenPages, services: Services, account: Account, owner: str
+) -> None:
+    tab = LiveTab(app, owner)
+    await billing_of(tab)
+    before = lags()
+
+    await services.live.publish(account.team_id, since=utc_now())
+
+    await tab.shows_anew()
+    await tab.lock.acquire()
+    assert lags() == before + 1
+
+
+def lags() -> float:
+    """Return how many lags were measured."""
+    name = "billing_ui_page_lag_seconds_count"
+    lines = metrics.exposition().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
 async def test_a_tab_that_is_busy_keeps_no_other_one_waiting(
     app: FakeApp, pages: OpenPages, services: Services, account: Account, owner: str
 ) -> None:
@@ -234,8 +278,15 @@ async def test_a_tab_that_cannot_be_shown_anything_stops_no_other(
 
 
 async def test_a_session_that_ends_leaves_its_tabs_blank_and_on_the_way_to_sign_in(
-    app: FakeApp, pages: OpenPages, services: Services, account: Account, owner: str, member: str
+    app: FakeApp,
+    pages: OpenPages,
+    services: Services,
+    account: Account,
+    owner: str,
+    member: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(live_pages, "_SHORTEST_GAP_SECONDS", 0)
     tab, other = LiveTab(app, owner), LiveTab(app, member)
     for each in (tab, other):
         await billing_of(each)
