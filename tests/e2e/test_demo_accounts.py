@@ -7,10 +7,10 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.sandbox import Sandbox, renewal_of
-from tests.e2e.visitors import SIGN_IN, Visitors, billing_shown, button, region
+from tests.e2e.visitors import SIGN_IN, Visitors, billing_shown, button, region, said
 from tests.e2e.words import long_date
 
-ACCOUNT_REGIONS = ("Payment method", "Billing details", "Invoices")
+ACCOUNT_REGIONS = ("Payment method", "Billing details", "Recent changes", "Invoices")
 
 
 async def continue_as(visitors: Visitors, account: str) -> Page:
@@ -44,7 +44,16 @@ async def test_active_sees_plan_price_renewal_and_two_years_of_invoices(
         await expect(button(page, name)).to_be_enabled()
     await expect(page.get_by_text(re.compile(r"^Data as of \d"))).to_be_visible()
     await expect_account(page, visible=True)
-    await expect(region(page, "Payment method")).to_contain_text("4242")
+    payment = region(page, "Payment method")
+    await expect(payment).to_contain_text("4242")
+    await expect(payment).to_contain_text(
+        re.compile("This card pays your .+ invoice, then expires")
+    )
+    await expect(plan).to_contain_text(re.compile(r"Includes \$\d+\.\d\d for the change on "))
+    await expect(region(page, "Spend")).to_be_visible()
+    feed = region(page, "Recent changes").get_by_role("listitem")
+    await expect(feed.first).to_contain_text("Seats set to 24")
+    await expect(feed.first).to_contain_text("by portal visit")
     details = region(page, "Billing details")
     await expect(details).to_contain_text("12 Harbour Street, Dublin, Ireland")
     await expect(details).to_contain_text("IE1234567FA")
@@ -99,6 +108,10 @@ async def test_trialing_sees_when_the_trial_ends_and_what_follows(
     await expect(plan).to_contain_text(f"Trial ends on {long_date(ends)}")
     await expect(button(page, "Manage Billing")).to_be_enabled()
     await expect(region(page, "Payment method")).to_contain_text("No payment method yet.")
+    banner = said(page, re.compile(r"^\s*(9|10) days left in your trial\."))
+    await expect(banner).to_contain_text("Without one, the plan ends and nothing is charged.")
+    await expect(button(banner, "Add payment method")).to_be_enabled()
+    await expect(plan).not_to_contain_text("Next invoice")
 
 
 async def test_past_due_sees_since_when_payment_is_overdue(
@@ -118,6 +131,13 @@ async def test_past_due_sees_since_when_payment_is_overdue(
     await expect(button(page, "Update payment method")).to_be_enabled()
     await expect(button(page, "Manage Billing")).to_be_enabled()
     await expect(region(page, "Invoices").get_by_text("Open", exact=True)).to_be_visible()
+    alert = page.get_by_role("alert")
+    await expect(alert).to_contain_text("Payment of $149.00 failed.")
+    again = datetime.fromtimestamp(invoice["next_payment_attempt"], UTC)
+    await expect(alert).to_contain_text(f"Stripe tries again on {long_date(again)}.")
+    pay = alert.get_by_role("link", name=re.compile("^Pay invoice"))
+    await expect(pay).to_have_attribute("href", invoice["hosted_invoice_url"])
+    await expect(region(page, "Recent changes")).to_contain_text("Payment of $149.00 for invoice")
 
 
 async def test_canceling_reads_euros_and_when_the_plan_ends(
@@ -134,6 +154,9 @@ async def test_canceling_reads_euros_and_when_the_plan_ends(
     await expect(button(page, "Manage Billing")).to_be_enabled()
     await expect(button(page, "Change plan")).to_have_count(0)
     await expect(region(page, "Payment method")).to_contain_text("Mastercard")
+    await expect(button(said(page, "Your plan is set to cancel."), "Keep my plan")).to_be_enabled()
+    await expect(plan).not_to_contain_text("Next invoice")
+    await expect(region(page, "Spend")).to_contain_text("€1,064.00")
 
 
 async def test_ended_may_choose_a_plan_and_still_manage_billing(
@@ -176,6 +199,8 @@ async def test_a_member_sees_the_plan_whom_to_ask_and_no_money_details(
     await expect(plan.get_by_role("button")).to_have_count(0)
     await expect(button(page, "Refresh")).to_have_count(0)
     await expect_account(page, visible=False)
+    await expect(region(page, "Spend")).to_have_count(0)
+    await expect(plan).not_to_contain_text("Next invoice")
     assert "4242" not in await page.content()
 
 

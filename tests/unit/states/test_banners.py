@@ -6,7 +6,7 @@ The frames of the mock-up `states.html`, and where each is reached:
 2  trialing                      demo account "trialing"
 3  canceling                     demo account "canceling"
 4  provider unreachable          tests/e2e/test_billing_states.py
-5  opening the portal            tests/e2e/test_billing_states.py
+5  opening the portal            tests/e2e/test_provider_failures.py
 6  the portal didn't open        tests/e2e/test_provider_failures.py
 7  member without billing rights demo account "member"
 8  no plan                       demo account "no plan"
