@@ -178,6 +178,19 @@ def test_a_seed_is_back_dated_and_consistent(
     assert len(first) == 6
 
 
+def test_what_seeded_invoices_were_paid_by_can_be_left_out(
+    control: httpx.Client, sdk: stripe.StripeClient
+) -> None:
+    ago = int(time.time()) - 200 * 86400
+    body = {"customers": 2, "invoices_per_customer": 3, "payments": False, "created_to": ago}
+    assert control.post("/seed", json=body).json()["invoices"] == 6
+    invoice = sdk.v1.invoices.list({"expand": ["data.payments"]}).data[0]
+    assert (invoice.status, invoice.amount_remaining) == ("paid", 0)
+    assert sdk.v1.payment_intents.list().data == []
+    ids = [one.id for one in sdk.v1.invoices.list({"limit": 100}).data]
+    assert len(set(ids)) == 6
+
+
 def test_seeded_subscriptions_live_on(control: httpx.Client, sdk: stripe.StripeClient) -> None:
     control.post("/seed", json={"customers": 1, "invoices_per_customer": 2}).raise_for_status()
     subscription = sdk.v1.subscriptions.list().data[0]

@@ -168,6 +168,33 @@ def test_only_the_events_asked_for_are_sent(
         assert narrow.events[0].data["previous_attributes"]["name"] == "Ada"
 
 
+def test_an_endpoint_of_an_older_version_gets_the_older_shape(
+    control: httpx.Client, sdk: stripe.StripeClient
+) -> None:
+    with receiving() as older:
+        endpoint = sdk.v1.webhook_endpoints.create(
+            {"url": older.url, "enabled_events": ["*"], "api_version": "2024-06-20"}
+        )
+        older.secret = endpoint.secret or ""
+        control.post("/seed", json={"customers": 1}).raise_for_status()
+        subscription = sdk.v1.subscriptions.list().data[0]
+        changed: Any = {"items": [{"id": subscription["items"].data[0].id, "quantity": 2}]}
+        sdk.v1.subscriptions.update(
+            subscription.id, {**changed, "proration_behavior": "always_invoice"}
+        )
+        flush(control)
+        told = {event.type: event for event in older.events}
+        of_subscription = told["customer.subscription.updated"]
+        assert of_subscription.api_version == "2024-06-20"
+        end = subscription["items"].data[0].current_period_end
+        assert of_subscription.data.object["current_period_end"] == end
+        (item,) = of_subscription.data.object["items"].data
+        assert "current_period_end" not in item.to_dict()
+        invoice = told["invoice.paid"].data.object
+        assert (invoice["subscription"], invoice["paid"]) == (subscription.id, True)
+        assert "parent" not in invoice.to_dict()
+
+
 @pytest.mark.parametrize("status", [500, 404, 302])
 def test_a_refused_event_is_sent_again_until_it_is_taken(
     status: int, receiver: Receiver, sdk: stripe.StripeClient, control: httpx.Client

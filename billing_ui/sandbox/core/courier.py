@@ -17,6 +17,9 @@ AT_ONCE = 16
 TIMEOUT_SECONDS = 10.0
 """How long an endpoint may take to answer."""
 
+PAUSE_SECONDS = 1.0
+"""How long nothing is sent after the outbox itself could not be read or written."""
+
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +58,15 @@ class Courier:
 
     async def run(self) -> None:
         """Carry for ever."""
+        while True:
+            try:
+                await self._carry_all()
+            except Exception:
+                log.exception("deliveries pause for a moment")
+                self._under_way.clear()
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _carry_all(self) -> None:
         connector = aiohttp.TCPConnector(limit=AT_ONCE)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=self._timeout) as session,

@@ -15,6 +15,7 @@ from billing_ui.sandbox.stripe.fields import apply, refuse
 from billing_ui.sandbox.stripe.operations import operation
 from billing_ui.sandbox.stripe.shapes import Json, complete
 from billing_ui.sandbox.stripe.validator import Params
+from billing_ui.sandbox.stripe.versions import as_of
 
 KIND = "webhook_endpoint"
 MOST = 16
@@ -95,7 +96,8 @@ def pack(account: Account, delivery: Delivery) -> Parcel | None:
     endpoint, event = account.store.get(delivery.endpoint), account.store.get(delivery.event)
     if endpoint is None or event is None or endpoint.get("status") != "enabled":
         return None
-    body = json.dumps(account.render(event), separators=(",", ":"))
+    told = as_of(endpoint["api_version"], account.render(event))
+    body = json.dumps(told, separators=(",", ":"))
     signature = WebhookSignature.generate_signature_header(
         body, endpoint["_secret"], int(time.time())
     )
