@@ -8,24 +8,31 @@ from typing import Annotated, Final
 
 import typer
 
-from benchmarks import portal
+from benchmarks import accept, portal
 from benchmarks.databases import Kind
 from benchmarks.results import Row, show, write
 from benchmarks.run import Run
 
 FIGURES: Final[dict[str, Callable[[Run], AsyncIterator[Row]]]] = {
-    figure.NAME: figure.measure for figure in (portal,)
+    figure.NAME: figure.measure for figure in (portal, accept)
 }
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     figures: Annotated[
-        list[str] | None, typer.Argument(help=f"Which: {', '.join(FIGURES)}; all when none is named.")
+        list[str] | None,
+        typer.Argument(help=f"Which: {', '.join(FIGURES)}; all when none is named."),
     ] = None,
     database: Annotated[
         Kind | None, typer.Option(help="Measure on this one only, where a database takes part.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file as well.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file as well.")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only see that it runs; the figures say little.")
     ] = False,
@@ -52,4 +59,4 @@ async def _measure(run: Run, names: list[str]) -> list[Row]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -3,19 +3,27 @@
 Each is an ASGI application made from environment variables: `python -m benchmarks.bare portal PORT`.
 """
 
+import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+import aiosqlite
+import asyncpg  # type: ignore[import-untyped]
 import stripe
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from benchmarks.provider import CONFIGURATION, CUSTOMER
+from benchmarks.servers import KEY, WEBHOOK_SECRET
 
 PORTAL_PATH: Final = "/portal"
+ACCEPT_PATH: Final = "/accept"
+
+Insert = Callable[[str, str], Awaitable[object]]
 
 
 def portal() -> Starlette:
@@ -26,7 +34,7 @@ def portal() -> Starlette:
         nonlocal client
         # Its connections belong to the event loop of the first request.
         client = client or stripe.StripeClient(
-            "sk_test_benchmark",
+            KEY,
             base_addresses={"api": os.environ["STRIPE_API_BASE"]},
             http_client=stripe.AIOHTTPClient(),
             max_network_retries=2,
@@ -42,6 +50,49 @@ def portal() -> Starlette:
         return JSONResponse({"url": session.url})
 
     return Starlette(routes=[Route(PORTAL_PATH, open_portal, methods=["POST"])])
+
+
+def accept() -> Starlette:
+    """Return a route that verifies a webhook's signature and inserts one row, committed before it answers."""
+    insert: Insert | None = None
+
+    async def receive(request: Request) -> Response:
+        nonlocal insert
+        if insert is None:
+            insert = await _open_inserting(os.environ["DATABASE_URL"])
+        body = (await request.body()).decode()
+        try:
+            stripe.WebhookSignature.verify_header(
+                body, request.headers["stripe-signature"], WEBHOOK_SECRET, 300
+            )
+        except stripe.SignatureVerificationError:
+            return Response(status_code=401)
+        await insert(json.loads(body)["id"], body)
+        return JSONResponse({"received": True})
+
+    return Starlette(routes=[Route(ACCEPT_PATH, receive, methods=["POST"])])
+
+
+async def _open_inserting(url: str) -> Insert:
+    """Return what inserts an event by its id and its text in a transaction of its own, durably."""
+    table = "CREATE TABLE IF NOT EXISTS bare_event (id TEXT PRIMARY KEY, payload {} NOT NULL)"
+    if url.startswith("sqlite"):
+        sqlite = await aiosqlite.connect(url.partition(":///")[2], isolation_level=None)
+        for statement in (
+            *("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"),
+            table.format("TEXT"),
+        ):
+            await sqlite.execute(statement)
+        store = "INSERT INTO bare_event VALUES (?, ?) ON CONFLICT DO NOTHING"
+        return lambda *event: sqlite.execute_fetchall(store, event)
+    pool = await asyncpg.create_pool(url.replace("+asyncpg", ""), min_size=1, max_size=16)
+    await pool.execute(table.format("JSONB"))
+    store = "INSERT INTO bare_event VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+    async def insert(*event: str) -> object:
+        return await pool.execute(store, *event)
+
+    return insert
 
 
 def _serve(name: str, port: int) -> None:

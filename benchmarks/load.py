@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 _LINE_BYTES = 256 * 1024 * 1024
 
@@ -153,7 +154,7 @@ def _main() -> None:
                 _burst(command["port"], requests, command["calls"], command["connections"])
             )
         except (OSError, RuntimeError) as error:
-            answer = {"refused": str(error)}
+            answer: dict[str, Any] = {"refused": str(error)}
         else:
             answer = {"milliseconds": answered.milliseconds, "seconds": answered.seconds}
         sys.stdout.write(json.dumps(answer) + "\n")

@@ -56,9 +56,7 @@ async def _with_latency(run: Run, kind: Kind, latency: int) -> AsyncIterator[Row
             yield await _many_at_once(run, kind, ask_ours, ask_bare)
 
 
-async def _one_at_a_time(
-    run: Run, kind: Kind, latency: int, ours: Burst, bare: Burst
-) -> Row:
+async def _one_at_a_time(run: Run, kind: Kind, latency: int, ours: Burst, bare: Burst) -> Row:
     calls, rounds = run.few(20 if latency else 100, 3), run.few(12, 1)
     one = {"calls": calls}
     ours_took, bare_took = await in_turn(partial(ours, **one), partial(bare, **one), rounds)

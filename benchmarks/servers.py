@@ -52,9 +52,7 @@ async def bare(name: str, **environment: str) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def application(
-    database_url: str, provider_url: str, **settings: str
-) -> AsyncIterator[int]:
+async def application(database_url: str, provider_url: str, **settings: str) -> AsyncIterator[int]:
     """Run the application in production mode; yields its port.
 
     Args:

@@ -1,4 +1,4 @@
-"""Who is asking: a team with one person, its customer, and our portal configuration, written straight into the tables."""
+"""Who is asking: a team with one person, its customer and our portal configuration, written into the tables."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -40,8 +40,6 @@ async def settle(database: Database) -> Person:
     async with database.write() as session:
         session.add(customer)
         session.add(
-            PortalConfiguration(
-                provider="stripe", id=CONFIGURATION, hash="", updated_at=utc_now()
-            )
+            PortalConfiguration(provider="stripe", id=CONFIGURATION, hash="", updated_at=utc_now())
         )
     return Person(team.id, customer.id, await sign_in_as(database, user.id))
