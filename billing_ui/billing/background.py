@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from billing_ui.billing.jobs import run_jobs
 from billing_ui.billing.services import Services
 from billing_ui.billing.worker import run_worker
 
@@ -19,6 +20,7 @@ async def run_background(services: Services) -> None:
     """Keep everything true until canceled."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_keep_running("worker", run_worker, services))
+        group.create_task(_keep_running("jobs", run_jobs, services))
 
 
 @asynccontextmanager
