@@ -43,6 +43,17 @@ async def provider(latency_ms: float = 0) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def sandbox(directory: Path) -> AsyncIterator[str]:
+    """Run the sandbox, empty, with its data in `directory`; yields its address."""
+    port = free_port()
+    command = (sys.executable, "-m", "billing_ui.sandbox", "--port", str(port))
+    file = str(directory / f"sandbox-{port}.db")
+    url = f"http://127.0.0.1:{port}"
+    async with _running((*command, "--database", file), f"{url}/_control/health"):
+        yield url
+
+
+@asynccontextmanager
 async def bare(name: str, **environment: str) -> AsyncIterator[int]:
     """Run the bare loop `name` of `benchmarks.bare`; yields its port."""
     port = free_port()
