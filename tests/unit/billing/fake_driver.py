@@ -202,6 +202,7 @@ class FakeDriver:
             for snapshot in self.snapshots.values()
             if not snapshot.customer.deleted
         )
+        await self._pass("list_page:answer")
         return ListedPage(snapshots=pieces, count=len(pieces), reached=None, cursor=None)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
