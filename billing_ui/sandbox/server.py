@@ -59,9 +59,7 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     account = Account(store, origin, name)
     api = StripeAPI(account, faults)
     delivery_faults = DeliveryFaults()
-    pack = partial(webhook_endpoints.pack, account)
-    courier = Courier(account.outbox, pack, delivery_faults)
-
+    courier = Courier(account.outbox, partial(webhook_endpoints.pack, account), delivery_faults)
     clock = Clock(account)
 
     def register(url: str, secret: str, events: list[str]) -> Json:

@@ -2,12 +2,17 @@
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import stripe
 
+from billing_ui.sandbox.core.store import Store
+from billing_ui.sandbox.stripe import lifecycle
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.errors import StripeError
 from tests.sandbox.shop import Shop
 from tests.sandbox.test_api_billing import subscribed as back_dated
 
@@ -185,3 +190,18 @@ def test_a_clock_goes_only_so_far_and_never_back(shop: Shop) -> None:
         shop.customer(test_clock=clock)
     with pytest.raises(stripe.InvalidRequestError, match="No such test_helpers"):
         shop.customer(test_clock="clock_none")
+
+
+def test_while_a_clock_advances_one_may_look_but_not_touch(tmp_path: Path) -> None:
+    account = Account(Store(tmp_path / "sandbox.db"), "http://127.0.0.1:1")
+    clock = account.call("post", "/v1/test_helpers/test_clocks", {"frozen_time": START})["id"]
+    customer = account.call("post", "/v1/customers", {"test_clock": clock})["id"]
+    path = f"/v1/test_helpers/test_clocks/{clock}"
+    account.call("post", f"{path}/advance", {"frozen_time": START + DAY})
+    with pytest.raises(StripeError, match="Test clock advancement underway"):
+        account.perform("POST", f"/v1/customers/{customer}", {"name": "Ada"})
+    assert account.perform("GET", f"/v1/customers/{customer}", {})["name"] is None
+    while lifecycle.step_test_clocks(account):
+        pass
+    assert account.call("get", path)["status"] == "ready"
+    assert account.call("post", f"/v1/customers/{customer}", {"name": "Ada"})["name"] == "Ada"

@@ -42,13 +42,13 @@ class Account:
         self.outbox = Outbox(store)
         self.origin = origin
         self.name = name
-        self.told = 0
-        """How many events there were since the start, those of rehearsals included."""
         self.request_id: str | None = None
         self.idempotency_key: str | None = None
-        self._lock = threading.RLock()
+        self.told = 0
+        """How many events there were since the start, those of rehearsals included."""
         self.clock_bell = asyncio.Event()
         """Rung when a test clock begins to advance."""
+        self._lock = threading.RLock()
         self._at: int | None = None
         self._simulated = False
         self._wanted_id: str | None = None
@@ -102,12 +102,13 @@ class Account:
         tree = expand_tree(entry, params.pop("expand", []))
         failure: StripeError | None = None
         answer: Json = {}
-        simulated = None
-        if method != "get" and at is None and self._at is None:
-            simulated = test_time.of_call(self.store, path, params, ids)
+        clocked = None
+        if entry.method != "get" and at is None and self._at is None:
+            clocked = test_time.of_call(self.store, path, params, ids)
+        moment = at if clocked is None else clocked
         with (
             self._lock,
-            self.at(at if simulated is None else simulated, simulated=simulated is not None),
+            self.at(moment, simulated=clocked is not None),
             self.store.transaction(),
         ):
             outer_wish, self._wanted_id = self._wanted_id, wanted_id
