@@ -1,6 +1,7 @@
 """The provider fails or hangs in a storm of events: accepting goes on, pages work, and all is caught up."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from tests.reliability.installation import SECRET, installed
 from tests.reliability.sender import Sender
 from tests.reliability.truth import differences, stored_events, wait_until_current
 
+_KEEPS_TRYING = re.compile("You see the data from .*We keep trying; nothing is lost.")
 # The provider's list of events stays readable: it is where the test takes them from.
-_ALL_BUT_EVENTS = "/v1/(?!events)"
+_ALL_BUT_EVENTS = "/v1/(?!events).*"
 
 
 @pytest.mark.parametrize(
@@ -65,9 +67,8 @@ async def test_an_outage_of_the_provider_costs_nothing_but_time(
                 await page.reload()
                 await billing_shown(page)
                 await button(page, "Refresh").click()
-                await expect(page.get_by_text("Stripe can't be reached right now.")).to_be_visible(
-                    timeout=45_000
-                )
+                # Two tries and a hang take their time before it is known that nobody answers.
+                await expect(page.get_by_text(_KEEPS_TRYING)).to_be_visible(timeout=60_000)
                 await billing_shown(page)
                 await outage
             sending.cancel()
@@ -75,7 +76,7 @@ async def test_an_outage_of_the_provider_costs_nothing_but_time(
         await wait_until_current(services, seconds=300)
         assert sender.accepted <= set(await stored_events(services))
         assert await differences(services, shop.sandbox, shop.customers) == []
-        await expect(page.get_by_text("Stripe can't be reached right now.")).to_be_hidden()
+        await expect(page.get_by_text(_KEEPS_TRYING)).to_be_hidden()
         await visitors.leave()
 
 
