@@ -74,6 +74,7 @@ class BillingState(rx.State):
     _owner: str = ""
     _resumed: bool = False
     _visit_id: str = ""
+    _told_visit: str = ""
     _older: str | None = None
     _newer: str | None = None
     _page: str | None = None
@@ -442,7 +443,7 @@ def _show_feed(state: BillingState, entries: Sequence[FeedEntry], reader: Reader
     seen = newest if state._seen_change is None else state._seen_change
     state._seen_change = seen
     # What came of the person's own visit has a banner already.
-    new = [e for e in entries if e.id > seen and str(e.visit_id) != state._visit_id]
+    new = [e for e in entries if e.id > seen and str(e.visit_id) != state._told_visit]
     state.arrived_title = state.arrived_detail = ""
     state.arrived = []
     if len(new) == 1:
@@ -468,6 +469,8 @@ async def _show_result(
     """Show what came of the person's last trip to the provider, until they put it away."""
     visit = await latest_outcome(services, identity)
     state._visit_id = str(visit.visit_id) if visit else ""
+    # Told it stays, also once its banner was put away.
+    state._told_visit = state._visit_id or state._told_visit
     text = (
         describe_visit(
             visit.changes,

@@ -232,6 +232,10 @@ async def test_what_somebody_changes_themselves_is_told_once(
     for each in (page, twin):
         await expect(said(each, "Plan changed from Team to Pro.")).to_have_count(1)
         await expect(region(each, "Current plan")).to_contain_text("$149.00")
+    await button(said(twin, "Plan changed from Team to Pro."), "Dismiss").click()
+    await button(twin, "Refresh").click()
+    await expect(button(twin, "Refresh")).to_have_attribute("aria-busy", "false")
+    await expect(said(twin, "Plan changed from Team to Pro.")).to_have_count(0)
 
 
 async def test_a_page_that_lost_its_connection_catches_up_when_it_is_back(
@@ -264,6 +268,7 @@ async def test_a_page_that_lost_its_connection_catches_up_when_it_is_back(
         await world.refresh(owner)
         await expect(region(page, "Current plan")).to_contain_text("8 seats at $20.00")
         await visitors.leave()
+    assert visitors.complaints == []
 
 
 async def test_a_connection_that_died_without_a_word_is_noticed(
@@ -284,6 +289,7 @@ async def test_a_connection_that_died_without_a_word_is_noticed(
         await expect(plan).to_contain_text("7 seats at $20.00", timeout=4 * PATIENCE_MS)
         assert await stayed(page)
         await visitors.leave()
+    assert visitors.complaints == []
 
 
 async def test_many_changes_in_a_row_end_with_the_last_one(

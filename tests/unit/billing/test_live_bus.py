@@ -79,6 +79,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.stop()
 
 
+@pytest.fixture
+def unstarted_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that does not run yet."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
 @pytest.fixture(params=["redis", "postgresql"])
 async def way(request: pytest.FixtureRequest, sqlite_url: str) -> Way:
     """A way from process to process; the test runs once on each."""
@@ -275,10 +283,9 @@ async def test_a_message_that_is_not_understood_may_have_said_anything(
 
 
 async def test_telling_neither_waits_nor_fails_while_there_is_no_connection(
-    tmp_path: Path, sqlite_url: str
+    unstarted_redis: RedisServer, sqlite_url: str
 ) -> None:
-    server = RedisServer(tmp_path)
-    one, two = [Process(_over_redis(server, sqlite_url)) for _ in range(2)]
+    one, two = [Process(_over_redis(unstarted_redis, sqlite_url)) for _ in range(2)]
     with structlog.testing.capture_logs() as logs:
         async with connected(one.services), connected(two.services):
             team = uuid4()
@@ -286,21 +293,20 @@ async def test_telling_neither_waits_nor_fails_while_there_is_no_connection(
             await one.services.live.publish(team)
             assert one.teams == [team]
 
-            server.start()
+            unstarted_redis.start()
 
             for process in (one, two):
                 await process.hears(lambda: NewsMissed() in process.heard)  # noqa: B023 - awaited at once
             await acquainted(one, two)
-        server.stop()
     assert lost(logs) == 2
     for process in (one, two):
         await process.services.close()
 
 
 async def test_a_process_that_is_not_connected_ends_without_delay(
-    tmp_path: Path, sqlite_url: str
+    unstarted_redis: RedisServer, sqlite_url: str
 ) -> None:
-    process = Process(_over_redis(RedisServer(tmp_path), sqlite_url))
+    process = Process(_over_redis(unstarted_redis, sqlite_url))
     with structlog.testing.capture_logs() as logs:
         async with connected(process.services):
             await process.services.live.publish(uuid4())
