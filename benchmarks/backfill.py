@@ -17,10 +17,9 @@ from benchmarks.load import Answered
 from benchmarks.results import Row
 from benchmarks.rounds import in_turn
 from benchmarks.run import Run
+from benchmarks.shop import services_on
 from billing_ui.billing.backfill import backfill
-from billing_ui.billing.services import Services
 from billing_ui.database import Database
-from billing_ui.settings import Settings
 
 NAME: Final = "backfill"
 
@@ -52,7 +51,7 @@ async def _on(run: Run, kind: Kind, sandbox: str, latency: int, objects: int) ->
     rounds = run.few(3, 1)
 
     async def ours() -> Answered:
-        async with run.database(kind) as database, _services(database, sandbox) as services:
+        async with run.database(kind) as database, services_on(database, sandbox) as services:
             began = time.perf_counter()
             result = await backfill(services)
             seconds = time.perf_counter() - began
@@ -80,24 +79,6 @@ async def _on(run: Run, kind: Kind, sandbox: str, latency: int, objects: int) ->
         lower_is_better=False,
         n=rounds,
     )
-
-
-@asynccontextmanager
-async def _services(database: Database, sandbox: str) -> AsyncIterator[Services]:
-    url = database.engine.url.render_as_string(hide_password=False)
-    services = Services.open(
-        Settings(
-            _env_file=None,
-            database_url=url,
-            secret_key="for benchmarks only " * 2,
-            stripe_secret_key=servers.KEY,
-            stripe_api_base=sandbox,
-        )
-    )
-    try:
-        yield services
-    finally:
-        await services.close()
 
 
 async def _one_page_after_another(sandbox: str, insert_page: InsertPage) -> int:
@@ -149,7 +130,8 @@ async def _inserting(database: Database) -> AsyncIterator[InsertPage]:
 
 
 def _require_all(copied: int, objects: int) -> None:
-    if copied != objects:
+    # There may be a few more: while the benchmark runs, subscriptions renew.
+    if copied < objects:
         raise RuntimeError(f"{copied} of {objects} objects were copied")
 
 

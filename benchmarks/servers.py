@@ -21,6 +21,10 @@ BUILD: Final = REPOSITORY / ".build" / "benchmarks"
 KEY: Final = "sk_test_benchmark"
 WEBHOOK_SECRET: Final = "whsec_benchmark"  # noqa: S105 - of the benchmarks' own provider
 
+_BLANK: Final = REPOSITORY / "benchmarks" / "blank"
+_SERVE: Final = (str(Path(sys.executable).with_name("reflex")), "run", "--env", "prod")
+_LOG: Final = BUILD / "log"
+
 _START_SECONDS: Final = 240.0
 _STOP_SECONDS: Final = 20.0
 
@@ -80,15 +84,30 @@ async def application(database_url: str, provider_url: str, **settings: str) -> 
         "RATE_LIMITS": "off",
         **settings,
     }
-    BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ("rxconfig.py", "assets"):
-        link = BUILD / name
-        if not link.exists():
-            link.symlink_to(REPOSITORY / name)
-    reflex = str(Path(sys.executable).with_name("reflex"))
-    command = (reflex, "run", "--env", "prod")
-    async with _running(command, f"http://localhost:{port}/readyz", environment, BUILD, ok=True):
+    place = _place("billing-ui", REPOSITORY / "rxconfig.py", REPOSITORY / "assets")
+    async with _running(_SERVE, f"http://localhost:{port}/readyz", environment, place, ok=True):
         yield port
+
+
+@asynccontextmanager
+async def blank_application() -> AsyncIterator[int]:
+    """Run a blank Reflex application in production mode; yields its port."""
+    port = free_port()
+    place = _place("blank", _BLANK / "rxconfig.py", _BLANK / "blank_page")
+    url = f"http://localhost:{port}/ping"
+    async with _running(_SERVE, url, {"PORT": str(port)}, place, ok=True):
+        yield port
+
+
+def _place(name: str, *parts: Path) -> Path:
+    """Return a directory to build in, with links to the parts of an application."""
+    place = BUILD / name
+    place.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        link = place / part.name
+        if not link.exists():
+            link.symlink_to(part)
+    return place
 
 
 @asynccontextmanager
@@ -105,7 +124,8 @@ async def _running(
     Args:
         url: asked until it answers, or with `ok` until it answers 200.
     """
-    with (BUILD.parent / "benchmarks.log").open("ab") as log:
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with _LOG.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=directory,
@@ -150,7 +170,7 @@ async def _wait_until_it_answers(
     async with asyncio.timeout(_START_SECONDS), aiohttp.ClientSession() as session:
         while True:
             if process.returncode is not None:
-                raise RuntimeError(f"a server ended; see {BUILD.parent / 'benchmarks.log'}")
+                raise RuntimeError(f"a server ended; see {_LOG}")
             with suppress(aiohttp.ClientError):
                 async with session.get(url) as answer:
                     if answer.ok or not ok:

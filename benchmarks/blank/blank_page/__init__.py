@@ -1,0 +1,1 @@
+"""A blank Reflex application with the Radix theme."""
