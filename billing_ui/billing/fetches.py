@@ -16,10 +16,20 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal_column, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Result,
+    Table,
+    func,
+    inspect,
+    literal_column,
+    or_,
+    update,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -72,12 +82,12 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
         sqlalchemy.exc.NoResultFound: there is no such row.
     """
     statement = (
-        update(mirror)
+        update(_table(mirror))
         .where(_key(mirror) == key)
         .values(**mark_values(mirror, current_request_id()))
         .returning(col(mirror.wanted))
     )
-    wanted: int = (await session.exec(statement)).scalar_one()
+    wanted: int = (await _execute(session, statement)).scalar_one()
     return wanted
 
 
@@ -106,13 +116,13 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
     """
     owner, now = secrets.token_hex(8), utc_now()
     statement = (
-        update(mirror)
+        update(_table(mirror))
         .where(_key(mirror) == key, col(mirror.applied) < goal, _unleased(mirror, now))
         .values(**_lease(mirror, owner, now))
         .returning(col(mirror.fetch_no), col(mirror.wanted))
     )
     async with database.write() as session:
-        row = (await session.exec(statement)).one_or_none()
+        row = (await _execute(session, statement)).one_or_none()
     return Fetch(row.fetch_no, row.wanted, owner) if row else None
 
 
@@ -131,7 +141,7 @@ async def begin_due_fetches(
     # Processes that look at the same time pick different rows; whose a row is, the lease decides.
     due = _due(provider, now, limit).with_for_update(skip_locked=True).cte("due")
     statement = (
-        update(Customer)
+        update(_table(Customer))
         .where(col(Customer.id).in_(select(due.c.id)))
         .values(**_lease(Customer, owner, now))
         .returning(
@@ -139,7 +149,7 @@ async def begin_due_fetches(
         )
     )
     async with database.write() as session:
-        rows = (await session.exec(statement)).all()
+        rows = (await _execute(session, statement)).all()
     return {row.id: Fetch(row.fetch_no, row.wanted, owner, row.marked_by) for row in rows}
 
 
@@ -245,7 +255,7 @@ async def accept_fetch(
     """
     reached = {} if partial else {"applied": fetch.wanted}
     statement = (
-        update(mirror)
+        update(_table(mirror))
         .where(
             _key(mirror) == key,
             col(mirror.fetch_no) == fetch.number,
@@ -256,7 +266,7 @@ async def accept_fetch(
         )
         .returning(col(mirror.applied_fetch_no))
     )
-    if (await session.exec(statement)).one_or_none() is None:
+    if (await _execute(session, statement)).one_or_none() is None:
         raise OutdatedFetch
 
 
@@ -270,11 +280,22 @@ async def give_back(
     session: AsyncSession, mirror: Mirror, key: Key, fetch: Fetch, values: Mapping[str, Any]
 ) -> None:
     """Give the lease of a fetch back and write `values`, unless another holds it by now."""
-    await session.exec(
-        update(mirror)
+    statement = (
+        update(_table(mirror))
         .where(_key(mirror) == key, col(mirror.lease_owner) == fetch.owner)
         .values(lease_owner=None, lease_until=None, **values)
     )
+    await _execute(session, statement)
+
+
+async def _execute(session: AsyncSession, statement: Executable) -> Result[Any]:
+    # Not through the session: it would look for objects of its own that the statement changes.
+    connection = await session.connection()
+    return await connection.execute(statement)
+
+
+def _table(mirror: Mirror) -> Table:
+    return cast(Table, inspect(mirror).local_table)
 
 
 def _key(mirror: Mirror) -> Any:

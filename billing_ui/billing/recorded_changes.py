@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import insert, or_
+from sqlalchemy import Table, insert, inspect, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -56,7 +56,8 @@ async def record_changes(
                 "document": document,
             }
         )
-    await session.exec(insert(RecordedChange), params=rows)
+    connection = await session.connection()
+    await connection.execute(insert(cast(Table, inspect(RecordedChange).local_table)), rows)
 
 
 async def _open_visit(session: AsyncSession, customer_id: UUID) -> PortalVisit | None:

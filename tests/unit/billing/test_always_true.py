@@ -1,0 +1,609 @@
+"""Whatever happens at the provider, on the way and to us: after one recovery our tables say what the provider says."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from queue import SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID, uuid4
+
+import aiosqlite.core
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import delete
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.billing import fetches, sync
+from billing_ui.billing.changes import Change, dump_changes
+from billing_ui.billing.comparison import compare
+from billing_ui.billing.fetches import begin_due_fetches
+from billing_ui.billing.inbox import accept
+from billing_ui.billing.recovery import recover
+from billing_ui.billing.services import Services
+from billing_ui.billing.sync import carry_out, sync_customer
+from billing_ui.billing.visits import record_visit, return_from_visit
+from billing_ui.billing.wake import Wake
+from billing_ui.billing.worker import drain
+from billing_ui.clock import utc_now
+from billing_ui.database import Database
+from billing_ui.models import (
+    ChangeSource,
+    Customer,
+    InboxEvent,
+    Invoice,
+    PaymentMethod,
+    RecordedChange,
+    Subscription,
+    SubscriptionItem,
+    VisitKind,
+)
+from billing_ui.payments.types import PaymentError, ProviderUnavailable, Snapshot
+from billing_ui.settings import Provider
+from tests.unit.billing.conftest import make_settings
+from tests.unit.billing.factories import new_account
+from tests.unit.billing.fake_driver import FakeDrivers
+from tests.unit.billing.provider_model import NEWEST_INVOICES, Call, ProviderModel, present_call
+
+EXAMPLES, STEPS = 200, 30
+OURS = ("cus_a", "cus_b")
+"""The customers of our two teams; others appear at the provider."""
+PROCESS = st.integers(0, 1)
+APPLIED = "applied"
+Applied: TypeAlias = tuple[UUID, Snapshot]
+
+T = TypeVar("T")
+
+
+class Killed(BaseException):
+    """The process is dead: from here on it does nothing, not even tidy up."""
+
+
+class MortalDatabase(Database):
+    """The database as one process reaches it, until that process is killed."""
+
+    def __init__(self, url: str, applied: list[Applied]) -> None:
+        super().__init__(url)
+        self._applied = applied
+        self.dead = False
+        self.dies_before_commit = False
+        self.dies_after_commit = False
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Open a session for reading, in a living process."""
+        self._live()
+        async with super().read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncSession]:
+        """Open a session for writing, in a process that may die on either side of the commit."""
+        self._live()
+        async with super().write(durable=durable) as session:
+            yield session
+            if self.dies_before_commit:
+                self.dead = True
+                self._live()
+        if APPLIED in session.info:
+            self._applied.append(session.info[APPLIED])
+        if self.dies_after_commit:
+            self.dead = True
+            self._live()
+
+    def revive(self) -> None:
+        """Let a new process have the database."""
+        self.dead = self.dies_before_commit = self.dies_after_commit = False
+
+    def _live(self) -> None:
+        if self.dead:
+            raise Killed
+
+
+class AtOnce(SimpleQueue[Any]):
+    """What a connection to SQLite does, done in the thread that asks for it.
+
+    The way to the connection's own thread and back takes ten times as long as what is done there.
+    """
+
+    def put_nowait(self, item: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
+        """Do it now."""
+        future, function = item
+        try:
+            result = function()
+        except Exception as error:
+            if future is None:
+                raise
+            future.set_exception(error)
+            return
+        if future is not None:
+            future.set_result(result)
+        if result is aiosqlite.core._STOP_RUNNING_SENTINEL:
+            super().put_nowait((None, lambda: result))
+
+
+class NotedWake(Wake):
+    """A bell that knows how many wait for it, and notes when somebody begins to."""
+
+    def __init__(self, changed: asyncio.Event) -> None:
+        super().__init__()
+        self._changed = changed
+        self._patient: set[object] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait and were not woken yet."""
+        return len(self._patient)
+
+    async def wait(self, seconds: float, *, since: int | None = None) -> None:
+        """Wait, and let the test know."""
+        mark = object()
+        if since is None or since == self.rings:
+            self._patient.add(mark)
+            self._changed.set()
+        try:
+            await super().wait(seconds, since=since)
+        finally:
+            self._patient.discard(mark)
+
+    def ring_here(self) -> None:
+        """Wake everybody, who is busy from now on."""
+        self._patient.clear()
+        super().ring_here()
+
+
+@dataclass
+class Actor:
+    """Something under way in a process: a sync of the worker, a refresh, somebody's return."""
+
+    process: int
+    call: Call
+    task: asyncio.Task[None]
+
+
+class World:
+    """Two processes on one database before one provider, and two teams; they stay from example to example."""
+
+    def __init__(self, url: str, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._changed = asyncio.Event()
+        self.provider = ProviderModel()
+        self.bells = [NotedWake(self._changed) for _ in range(2)]
+        self.applied: list[Applied] = []
+        """Which snapshots were committed for which customers, in that order."""
+        self.databases = [MortalDatabase(url, self.applied) for _ in self.bells]
+        configured = make_settings()
+        self.processes = [
+            Services(configured, database, FakeDrivers(configured, self.provider), fetched=bell)
+            for database, bell in zip(self.databases, self.bells, strict=True)
+        ]
+        self.actors: list[Actor] = []
+        self.teams = {name: self.run(new_account(self.processes[0])) for name in OURS}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something to its end, and what is under way until it stands still."""
+
+        async def work_and_settle() -> T:
+            result = await work
+            await self._settle()
+            return result
+
+        return self._runner.run(work_and_settle())
+
+    def begin(self, process: int, work: Coroutine[Any, Any, object]) -> None:
+        """Let something begin in a process."""
+
+        async def begin() -> None:
+            call = Call(self._changed)
+            task = asyncio.create_task(_as_call(call, work))
+            task.add_done_callback(lambda _: self._changed.set())
+            self.actors.append(Actor(process, call, task))
+
+        self.run(begin())
+
+    def held(self) -> list[Actor]:
+        """Return what stands still before the provider."""
+        return [actor for actor in self.actors if actor.call.held]
+
+    def go_on(self, actor: Actor, error: BaseException | None = None) -> None:
+        """Let the provider answer, or fail."""
+
+        async def answer() -> None:
+            actor.call.go_on() if error is None else actor.call.fail(error)
+
+        self.run(answer())
+
+    def kill(self, process: int) -> None:
+        """Let a process end at once, with all that is under way in it; another takes its place."""
+
+        async def kill() -> None:
+            await self._bury(process)
+
+        self.run(kill())
+
+    def look_again(self) -> None:
+        """Let whoever waits for somebody else's fetch look whether it has ended."""
+
+        async def ring() -> None:
+            for bell in self.bells:
+                bell.ring_here()
+
+        self.run(ring())
+
+    async def _settle(self) -> None:
+        while True:
+            self._changed.clear()
+            waiting = sum(bell.waiting for bell in self.bells)
+            busy = [one for one in self.actors if not one.call.held and not one.task.done()]
+            if len(busy) <= waiting:
+                break
+            await self._changed.wait()
+        for actor in [actor for actor in self.actors if actor.task.done()]:
+            self.actors.remove(actor)
+            await actor.task
+        for process, database in enumerate(self.databases):
+            if database.dead:
+                await self._bury(process)
+
+    async def _bury(self, process: int) -> None:
+        database = self.databases[process]
+        database.dead = True
+        gone = [actor for actor in self.actors if actor.process == process]
+        for actor in gone:
+            if actor.call.held:
+                actor.call.fail(Killed())
+        self.bells[process].ring_here()
+        for actor in gone:
+            self.actors.remove(actor)
+            await actor.task
+        database.revive()
+
+
+async def _as_call(call: Call, work: Coroutine[Any, Any, object]) -> None:
+    present_call.set(call)
+    # A failure is told to whoever waits for it, who is not played here; what is kept is what matters.
+    with suppress(PaymentError, Killed):
+        await work
+
+
+async def work_once(services: Services) -> None:
+    """Do what the worker does with one place free."""
+    for customer_id, fetch in (
+        await begin_due_fetches(services.database, Provider.STRIPE, 1)
+    ).items():
+        await carry_out(services, customer_id, fetch, ChangeSource.WEBHOOK)
+
+
+class AlwaysTrue(RuleBasedStateMachine):
+    """Changes at the provider, deliveries, syncs and crashes, in any order."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.provider = world.provider
+        self.visits: list[tuple[str, UUID]] = []
+        self.customers: dict[str, UUID] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        """Two teams with a customer each, fetched once."""
+        self.provider.forget()
+        for customer_id in OURS:
+            self.provider.open_account(customer_id)
+            self.provider.subscribe(customer_id)
+        self.world.run(self._begin())
+        self.world.run(drain(self.world.processes[0]))
+
+    # ------------------------------------------------------------ at the provider
+
+    @rule(data=st.data())
+    def something_changes(self, data: st.DataObject) -> None:
+        """Whatever can change of a customer changes, and an event is logged."""
+        provider = self.provider
+        name = data.draw(st.sampled_from(sorted(provider.accounts)), "customer")
+        account = provider.accounts[name]
+        changes: dict[str, Callable[[], None]] = {}
+        if not account.customer.deleted:
+            changes |= {
+                "rename": lambda: provider.rename(name),
+                "subscribe": lambda: provider.subscribe(name),
+                "add a card": lambda: provider.add_card(name),
+                "delete the customer": lambda: provider.delete_account(name),
+            }
+            for status in ("draft", "open", "paid"):
+                changes[f"bill {status}"] = partial(provider.bill, name, status)
+        for key in account.subscriptions:
+            changes[f"quantity of {key}"] = partial(provider.change_quantity, name, key)
+            changes[f"cancellation of {key}"] = partial(provider.toggle_cancellation, name, key)
+            changes[f"end {key}"] = partial(provider.end, name, key)
+        for key in account.payment_methods:
+            changes[f"remove {key}"] = partial(provider.remove_card, name, key)
+        for key, found in account.invoices.items():
+            if found.status == "draft":
+                changes[f"delete {key}"] = partial(provider.delete_draft, name, key)
+                changes[f"finalize {key}"] = partial(provider.settle, name, key, "open")
+            elif found.status == "open":
+                changes[f"pay {key}"] = partial(provider.settle, name, key, "paid")
+                changes[f"void {key}"] = partial(provider.settle, name, key, "void")
+        if changes:
+            changes[data.draw(st.sampled_from(list(changes)), "change")]()
+
+    @precondition(lambda self: len(self.provider.accounts) < 4)
+    @rule()
+    def a_stranger_appears(self) -> None:
+        """Somebody becomes a customer without us."""
+        self.provider.open_account(f"cus_{self.provider.number()}")
+
+    @rule()
+    def a_second_passes(self) -> None:
+        """What happens from now on is in another second."""
+        self.provider.time_passes()
+
+    # ------------------------------------------------------------ on the way
+
+    @rule(age=st.integers(0, 12), process=PROCESS)
+    def an_event_is_delivered(self, age: int, process: int) -> None:
+        """Late or at once, for the first time or again, in any order; some never are."""
+        if age < len(self.provider.events):
+            event = self.provider.events[-1 - age]
+            self.world.run(accept(self.world.processes[process], Provider.STRIPE, event))
+
+    # ------------------------------------------------------------ with us
+
+    @rule(process=PROCESS)
+    def the_worker_begins_a_sync(self, process: int) -> None:
+        """Of whichever customer is out of date."""
+        self.world.begin(process, work_once(self.world.processes[process]))
+
+    @rule(process=PROCESS, name=st.sampled_from(OURS))
+    def somebody_refreshes(self, process: int, name: str) -> None:
+        """A person asks for the newest."""
+        services = self.world.processes[process]
+        self.world.begin(process, sync_customer(services, self.customers[name]))
+
+    @rule(process=PROCESS, name=st.sampled_from(OURS))
+    def somebody_goes_to_the_portal(self, process: int, name: str) -> None:
+        """What they do there are changes like any other."""
+        visit_id = uuid4()
+        self.world.run(self._leave(self.world.processes[process], name, visit_id))
+        self.visits.append((name, visit_id))
+
+    @precondition(lambda self: self.visits)
+    @rule(process=PROCESS, data=st.data())
+    def somebody_comes_back(self, process: int, data: st.DataObject) -> None:
+        """For the first time, or again."""
+        name, visit_id = data.draw(st.sampled_from(self.visits), "visit")
+        self.world.begin(
+            process,
+            return_from_visit(
+                self.world.processes[process], str(visit_id), self.world.teams[name].identity
+            ),
+        )
+
+    @precondition(lambda self: self.world.held())
+    @rule(turn=st.integers(0, 7))
+    def the_provider_answers(self, turn: int) -> None:
+        """To whoever's turn it is."""
+        held = self.world.held()
+        self.world.go_on(held[turn % len(held)])
+
+    @precondition(lambda self: self.world.held())
+    @rule(turn=st.integers(0, 7))
+    def the_provider_fails(self, turn: int) -> None:
+        """Only this once."""
+        held = self.world.held()
+        self.world.go_on(held[turn % len(held)], ProviderUnavailable())
+
+    @rule()
+    def time_passes(self) -> None:
+        """Leases run out, of the dead and of the living, and who failed may be tried again."""
+        self.world.run(self._expire())
+        self.world.look_again()
+
+    @rule(process=PROCESS)
+    def a_process_is_killed(self, process: int) -> None:
+        """Wherever it is."""
+        self.world.kill(process)
+
+    @precondition(lambda self: self.world.held())
+    @rule(turn=st.integers(0, 7), before=st.booleans())
+    def a_process_is_killed_in_its_next_commit(self, turn: int, before: bool) -> None:
+        """Just before it counts, or just after."""
+        held = self.world.held()
+        actor = held[turn % len(held)]
+        database = self.world.databases[actor.process]
+        database.dies_before_commit, database.dies_after_commit = before, not before
+        while actor.call.held:
+            self.world.go_on(actor)
+        self.world.kill(actor.process)
+
+    # ------------------------------------------------------------ at the end
+
+    def teardown(self) -> None:
+        """Let what is under way end, recover once, and compare."""
+        if not self.customers:
+            return
+        while self.world.actors:
+            if held := self.world.held():
+                self.world.go_on(held[0])
+            else:
+                # Whoever still waits does so for somebody dead, whose lease runs out.
+                self.world.run(self._expire())
+                self.world.look_again()
+        self.world.run(self._expire())
+        self.world.run(recover(self.world.processes[0]))
+        self.world.run(drain(self.world.processes[0]))
+        self.world.run(self._compare())
+
+    async def _begin(self) -> None:
+        async with self.world.databases[0].write() as session:
+            await session.exec(delete(Customer))
+            await session.exec(delete(InboxEvent))
+            for name in OURS:
+                row = Customer(
+                    team_id=self.world.teams[name].team_id,
+                    provider="stripe",
+                    provider_customer_id=name,
+                )
+                session.add(row)
+                self.customers[name] = row.id
+        self.world.applied.clear()
+
+    async def _leave(self, services: Services, name: str, visit_id: UUID) -> None:
+        identity, customer_id = self.world.teams[name].identity, self.customers[name]
+        await record_visit(
+            services.database, visit_id, identity, customer_id, VisitKind.PORTAL, return_url=None
+        )
+
+    async def _expire(self) -> None:
+        past = utc_now() - timedelta(minutes=1)
+        async with self.world.databases[0].write() as session:
+            await session.exec(
+                update(Customer)
+                .where(col(Customer.lease_until).is_not(None))
+                .values(lease_until=past)
+            )
+            await session.exec(
+                update(Customer)
+                .where(col(Customer.next_attempt_at).is_not(None))
+                .values(next_attempt_at=past)
+            )
+
+    async def _compare(self) -> None:
+        async with self.world.databases[0].read() as session:
+            await self._compare_customers(session)
+            await self._compare_rows(session)
+            await self._compare_inbox(session)
+            await self._compare_changes(session)
+
+    async def _compare_customers(self, session: AsyncSession) -> None:
+        rows = (await session.exec(select(Customer))).all()
+        assert sorted(row.provider_customer_id or "" for row in rows) == sorted(
+            self.provider.accounts
+        )
+        for row in rows:
+            customer = self.provider.accounts[row.provider_customer_id or ""].customer
+            assert row.wanted == row.applied
+            assert (row.parked_at, row.lease_owner, row.attempts, row.partial, row.marked_at) == (
+                *(None, None, 0, False, None),
+            )
+            assert (row.deleted_at is not None) == customer.deleted
+            assert customer.deleted or row.name == customer.name
+
+    async def _compare_rows(self, session: AsyncSession) -> None:
+        accounts = self.provider.accounts.values()
+        subscriptions = {s.id: s for account in accounts for s in account.subscriptions.values()}
+        assert {
+            row.id: (row.state, row.cancel_at)
+            for row in (await session.exec(select(Subscription))).all()
+        } == {one.id: (one.state, one.cancel_at) for one in subscriptions.values()}
+        assert sorted(
+            (row.subscription_id, row.id, row.quantity)
+            for row in (await session.exec(select(SubscriptionItem))).all()
+        ) == sorted(
+            (one.id, item.id, item.quantity) for one in subscriptions.values() for item in one.items
+        )
+        assert sorted(
+            (row.id, row.last4, row.is_default)
+            for row in (await session.exec(select(PaymentMethod))).all()
+        ) == sorted(
+            (one.id, one.last4, one.is_default)
+            for account in accounts
+            for one in account.payment_methods.values()
+        )
+        query = select(Invoice, Customer.provider_customer_id).join(Customer)
+        found: dict[str | None, dict[str, str]] = defaultdict(dict)
+        for invoice, name in (await session.exec(query)).all():
+            found[name][invoice.id] = invoice.status
+        for name, account in self.provider.accounts.items():
+            # The newest when we first looked, and every one since then: those we have leave no gap.
+            newest_first = [(one.id, one.status) for one in account.newest_invoices()]
+            ours = len(found[name])
+            assert ours >= min(NEWEST_INVOICES, len(newest_first))
+            assert found[name] == dict(newest_first[:ours])
+
+    async def _compare_inbox(self, session: AsyncSession) -> None:
+        stored = (await session.exec(select(InboxEvent.id))).all()
+        assert sorted(stored) == sorted(event.id for event in self.provider.events)
+
+    async def _compare_changes(self, session: AsyncSession) -> None:
+        query = select(RecordedChange).order_by(col(RecordedChange.id))
+        recorded: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+        for row in (await session.exec(query)).all():
+            recorded[row.customer_id].append(row.document)
+        applied: dict[UUID, list[Snapshot]] = defaultdict(list)
+        for customer_id, snapshot in self.world.applied:
+            applied[customer_id].append(snapshot)
+        for customer_id, snapshots in applied.items():
+            self._check_story(recorded[customer_id])
+            # Each difference between what was applied one after the other was written down, once.
+            told = [c for before, after in pairwise(snapshots) for c in compare(before, after)]
+            assert recorded[customer_id] == dump_changes(told)
+
+    @staticmethod
+    def _check_story(documents: list[dict[str, Any]]) -> None:
+        """What was told of a customer never goes back, and never tells twice what happens once."""
+        once = Counter(
+            (change["kind"], change.get("subscription_id") or change.get("invoice_id"))
+            for change in documents
+            if change["kind"]
+            in ("subscription_started", "subscription_ended", "invoice_paid", "customer_removed")
+        )
+        assert set(once.values()) <= {1}
+        quantities: dict[str, int] = {}
+        cancelling: dict[str, bool] = {}
+        for change in documents:
+            key = change.get("subscription_id")
+            if change["kind"] == "quantity_changed":
+                assert quantities.setdefault(key, change["before"]) == change["before"]
+                assert change["after"] > change["before"]
+                quantities[key] = change["after"]
+            if change["kind"].startswith("cancellation_"):
+                scheduled = change["kind"] == "cancellation_scheduled"
+                assert cancelling.get(key, not scheduled) != scheduled
+                cancelling[key] = scheduled
+
+
+def test_our_tables_end_equal_to_the_provider_whatever_happens_in_between(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def noted(
+        session: AsyncSession, customer_id: UUID, snapshot: Snapshot, *rest: Any
+    ) -> tuple[Change, ...]:
+        changes = await apply_snapshot(session, customer_id, snapshot, *rest)
+        session.info[APPLIED] = (customer_id, snapshot)
+        return changes
+
+    apply_snapshot = sync.apply_snapshot
+    monkeypatch.setattr(sync, "apply_snapshot", noted)
+    monkeypatch.setattr(aiosqlite.core, "SimpleQueue", AtOnce)
+    # Nobody looks again by the clock: the test says when.
+    monkeypatch.setattr(fetches, "_POLL_SECONDS", 3600)
+    with asyncio.Runner() as runner:
+        world = World(sqlite_url, runner)
+        world.run(recover(world.processes[0]))
+        run_state_machine_as_test(
+            lambda: AlwaysTrue(world),
+            settings=settings(
+                max_examples=max(EXAMPLES, settings.default.max_examples),
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        for database in world.databases:
+            world.run(database.close())
