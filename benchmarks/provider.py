@@ -6,10 +6,14 @@ The sandbox checks and remembers everything, and would be what is measured. `pyt
 import asyncio
 import json
 import sys
+import time
 from typing import Final
 
 CUSTOMER: Final = "cus_benchmark"
 CONFIGURATION: Final = "bpc_benchmark"
+
+HOSTED: Final = "/p/session/test_benchmark"
+"""The path of its portal, whose page tells when it was asked for, in milliseconds since 1970."""
 
 _SESSION: Final = {
     "id": "bps_benchmark",
@@ -23,29 +27,33 @@ _SESSION: Final = {
     "locale": None,
     "on_behalf_of": None,
     "return_url": "http://localhost/settings/billing",
-    "url": "https://billing.example.com/p/session/test_benchmark",
 }
 _NOTHING: Final = {"object": "list", "data": [], "has_more": False, "url": "/v1/nothing"}
 
 
 def _answer(document: object) -> bytes:
-    body = json.dumps(document).encode()
+    return _response("application/json", json.dumps(document))
+
+
+def _response(kind: str, text: str) -> bytes:
+    body = text.encode()
     head = (
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nRequest-Id: req_benchmark\r\n"
+        f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nRequest-Id: req_benchmark\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-_ANSWERS: Final = {b"POST /v1/billing_portal/sessions": _answer(_SESSION)}
+_START_SESSION: Final = b"POST /v1/billing_portal/sessions"
 _EMPTY_LIST: Final = _answer(_NOTHING)
 
 
 class _Provider(asyncio.Protocol):
     """One connection; requests on it come one after the other."""
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, session: bytes) -> None:
         self.latency = latency
+        self.session = session
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,7 +67,10 @@ class _Provider(asyncio.Protocol):
             return
         self.received = b""
         target = head.partition(b" HTTP/1.1")[0].partition(b"?")[0]
-        answer = _ANSWERS.get(target, _EMPTY_LIST)
+        if target == b"GET " + HOSTED.encode():
+            self.transport.write(_response("text/html", f"<p>{time.time() * 1000}</p>"))
+            return
+        answer = self.session if target == _START_SESSION else _EMPTY_LIST
         if self.latency:
             asyncio.get_running_loop().call_later(self.latency, self.transport.write, answer)
         else:
@@ -76,7 +87,8 @@ def _body_length(head: bytes) -> int:
 
 async def _serve(port: int, latency: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Provider(latency), "127.0.0.1", port)
+    session = _answer({**_SESSION, "url": f"http://127.0.0.1:{port}{HOSTED}"})
+    server = await loop.create_server(lambda: _Provider(latency, session), "127.0.0.1", port)
     await server.serve_forever()
 
 
