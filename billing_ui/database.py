@@ -100,8 +100,8 @@ class Database:
         """
         return await self._direct_reads.fetch(query, parameters)
 
-    async def execute(self, statement: Direct[Any], **parameters: Any) -> None:
-        """Run a single statement that writes, the short way; it is committed afterwards.
+    async def execute(self, statement: Direct[Row], **parameters: Any) -> list[Row]:
+        """Run a single statement that writes, the short way; it is committed when this returns what it found.
 
         Raises:
             sqlalchemy.exc.DBAPIError: the database failed or refused it; nothing is written.
@@ -109,7 +109,7 @@ class Database:
         """
         with self._writes_once():
             async with self._turn():
-                await self._direct_writes.fetch(statement, parameters)
+                return await self._direct_writes.fetch(statement, parameters)
 
     @contextmanager
     def _writes_once(self) -> Iterator[None]:

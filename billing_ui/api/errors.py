@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
+from inspect import signature
 from typing import Any, Final
 
 import structlog
@@ -175,7 +176,9 @@ class EnvelopeRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, wrapped so that no exception leaves it."""
-        handle = super().get_route_handler()
+        # For an endpoint that reads its request by itself there is nothing to prepare.
+        alone = list(signature(self.endpoint).parameters) == ["request"]
+        handle = self.endpoint if alone else super().get_route_handler()
         shape = type(self).shape
 
         async def answer(request: Request) -> Response:

@@ -27,7 +27,8 @@ _PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/ping"})
 _UNKNOWN: Final = "/api/{path}"
 _PAGE: Final = "page"
 """What no route of the API answered: a page, or a file of one."""
-_UNEVENTFUL: Final = _PROBES | {_PAGE}
+_WEBHOOK: Final = "/api/webhooks/{provider}"
+_UNEVENTFUL: Final = _PROBES | {_PAGE, _WEBHOOK}
 """What is asked for too often, and tells too little, for a line each time."""
 # Anybody can make up a method, and with each one a time series.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -38,7 +39,8 @@ class Observed:
 
     The id stands in each log line of the request and in the answer's `X-Request-Id`; one that a proxy in front
     already gave is kept. A route is named by its template and a query never, because both can hold a ticket.
-    Of pages and probes only what failed here is written down.
+    Of pages, probes and webhooks only what failed here is written down: the inbox has a line of its own for all the
+    events of a transaction, with the ids of their requests, and one for each webhook it refuses.
     """
 
     def __init__(self, app: ASGIApp) -> None:

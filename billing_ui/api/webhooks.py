@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -22,6 +23,8 @@ from billing_ui.payments.types import (
 )
 from billing_ui.settings import Provider
 from billing_ui.telemetry import current_request_id
+
+log = structlog.get_logger(__name__)
 
 MAX_EVENT_BYTES: Final = 1024 * 1024
 _RECEIVED: Final = JSONResponse(Received().model_dump()).body
@@ -63,7 +66,9 @@ async def receive_event(request: Request) -> Response:
     except NoWebhookSecret:
         raise NoSuchPath from None
     except Exception as error:
-        metrics.webhook_refused(driver.provider, _reason(error))
+        reason = _reason(error)
+        metrics.webhook_refused(driver.provider, reason)
+        log.warning("webhook_refused", provider=driver.provider, reason=reason)
         raise
     return Response(_RECEIVED, media_type="application/json")
 

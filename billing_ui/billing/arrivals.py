@@ -1,22 +1,27 @@
 """Storing events that arrive, each once, and marking in the same transaction what they make out of date."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import structlog
-from sqlalchemy import Table, func, tuple_
+from pydantic_core import PydanticSerializationError, to_json
+from sqlalchemy import tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.billing.fetches import Mirror, mark_values
+from billing_ui.billing.arrival_statement import ROWS, marking, storing_statement, table_of
+from billing_ui.billing.fetches import Mirror
 from billing_ui.billing.group_commit import GroupCommit
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
+from billing_ui.direct import Direct
 from billing_ui.models import Catalog, Customer, EventSource, InboxEvent, PaymentMethod
 from billing_ui.payments.types import ProviderEvent
 from billing_ui.settings import Provider
@@ -27,6 +32,8 @@ _DATA_EXCEPTION: Final = "22"
 """The class of SQLSTATE for a value that the database does not take."""
 _BATCH: Final = 64
 """How many events share a transaction at most."""
+
+_STORING: Final = Direct(storing_statement(), lambda provider, event: (provider, event))
 
 EventKey: TypeAlias = tuple[str, str]
 """A provider and its id of an event."""
@@ -101,19 +108,53 @@ def refuses_a_value(error: Exception) -> bool:
 
 async def _store(database: Database, arrivals: Sequence[Arrival]) -> tuple[bool, ...]:
     distinct = {arrival.key: arrival for arrival in reversed(arrivals)}
-    async with database.write(durable=True) as session:
-        connection = await session.connection()
-        customers = await _customers(connection, list(distinct.values()))
-        new = await _insert_events(connection, distinct, customers)
-        if new:
-            await _mark_catalogs(connection, [distinct[key] for key in new])
-            await _mark_customers(connection, [distinct[key] for key in new], customers)
+    customers = await _customers(database, list(distinct.values()))
+    if database.is_sqlite:
+        new = await _store_in_steps(database, distinct, customers)
+    else:
+        new = await _store_at_once(database, distinct, customers)
+    # A line for all of them: it is written while others wait for their turn.
+    log.info(
+        "events_stored",
+        events=[id_ for _, id_ in sorted(new)],
+        duplicates=len(arrivals) - len(new),
+        request_ids=[arrival.request_id for arrival in arrivals if arrival.request_id],
+    )
     return tuple(arrival.key in new and distinct[arrival.key] is arrival for arrival in arrivals)
 
 
-async def _customers(
-    connection: AsyncConnection, arrivals: Sequence[Arrival]
-) -> dict[EventKey, str]:
+async def _store_in_steps(
+    database: Database, arrivals: dict[EventKey, Arrival], customers: dict[EventKey, str]
+) -> set[EventKey]:
+    """Store events and mark what they make out of date, step by step; returns the new ones."""
+    statement = (
+        sqlite.insert(table_of(InboxEvent))
+        .on_conflict_do_nothing()
+        .returning(col(InboxEvent.provider), col(InboxEvent.id))
+    )
+    async with database.write(durable=True) as session:
+        connection = await session.connection()
+        result = await connection.execute(statement, _rows(arrivals, customers))
+        new = {(provider, event) for provider, event in result}
+        await _mark_catalogs(connection, [arrivals[key] for key in new])
+        await _mark_customers(connection, [arrivals[key] for key in new], customers)
+    return new
+
+
+async def _store_at_once(
+    database: Database, arrivals: dict[EventKey, Arrival], customers: dict[EventKey, str]
+) -> set[EventKey]:
+    """Do what `_store_in_steps` does, in one statement."""
+    rows = _rows(arrivals, customers)
+    try:
+        document = to_json(rows).decode()
+    except PydanticSerializationError:
+        # Text that is no Unicode; the database says so of the event whose it is.
+        document = json.dumps(rows, default=datetime.isoformat)
+    return set(await database.execute(_STORING, **{ROWS: document}))
+
+
+async def _customers(database: Database, arrivals: Sequence[Arrival]) -> dict[EventKey, str]:
     """Return the provider's id of the customer that each event concerns, as far as one is known.
 
     An event about a payment method may name no customer; then it is that of our own row of it.
@@ -129,31 +170,29 @@ async def _customers(
         if arrival.event.customer_id is None and arrival.event.payment_method_id is not None
     }
     if methods:
-        owners = await _owners(connection, sorted(set(methods.values())))
+        owners = await _owners(database, sorted(set(methods.values())))
         found |= {key: owners[method] for key, method in methods.items() if method in owners}
     return found
 
 
 async def _owners(
-    connection: AsyncConnection, methods: Sequence[tuple[str, str]]
+    database: Database, methods: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     query = (
         select(PaymentMethod.provider, PaymentMethod.id, Customer.provider_customer_id)
         .join(Customer, col(Customer.id) == PaymentMethod.customer_id)
         .where(tuple_(col(PaymentMethod.provider), col(PaymentMethod.id)).in_(methods))
     )
-    rows = (await connection.execute(query)).all()
+    async with database.read() as session:
+        rows = (await session.exec(query)).all()
     return {(provider, method): owner for provider, method, owner in rows if owner is not None}
 
 
-async def _insert_events(
-    connection: AsyncConnection,
-    arrivals: dict[EventKey, Arrival],
-    customers: dict[EventKey, str],
-) -> set[EventKey]:
-    """Insert events; returns which of them were not there."""
+def _rows(
+    arrivals: dict[EventKey, Arrival], customers: dict[EventKey, str]
+) -> list[dict[str, Any]]:
     now = utc_now()
-    rows = [
+    return [
         {
             "provider": arrival.provider.value,
             "id": arrival.event.id,
@@ -168,13 +207,6 @@ async def _insert_events(
         }
         for key, arrival in sorted(arrivals.items())
     ]
-    statement = (
-        _insert(connection, InboxEvent)
-        .on_conflict_do_nothing()
-        .returning(col(InboxEvent.provider), col(InboxEvent.id))
-    )
-    result = await connection.execute(statement, rows)
-    return {(provider, event) for provider, event in result}
 
 
 async def _mark_catalogs(connection: AsyncConnection, new: Sequence[Arrival]) -> None:
@@ -218,18 +250,13 @@ async def _mark(
     if not rows:
         return
     statement = _insert(connection, mirror)
-    inserted = statement.excluded
-    key = ["provider"]
-    values = mark_values(mirror) | {"wanted": col(mirror.wanted) + inserted.wanted}
-    if mirror is Customer:
-        key.append("provider_customer_id")
-        values["marked_at"] = func.coalesce(col(Customer.marked_at), inserted.marked_at)
-        values["marked_by"] = inserted.marked_by
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=key, set_=values), list(rows)
+    key = ["provider", "provider_customer_id"] if mirror is Customer else ["provider"]
+    marked = statement.on_conflict_do_update(
+        index_elements=key, set_=marking(mirror, statement.excluded)
     )
+    await connection.execute(marked, list(rows))
 
 
 def _insert(connection: AsyncConnection, model: type[SQLModel]) -> Any:
-    table: Table = model.__table__  # type: ignore[attr-defined]
+    table = table_of(model)
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

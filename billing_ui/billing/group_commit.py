@@ -66,6 +66,8 @@ class GroupCommit(Generic[Item, Result]):
         waiting = gathering.waiting
         try:
             while waiting:
+                # Whoever has come already, and is only not at this point yet, goes along.
+                await asyncio.sleep(0)
                 batch, waiting[: self._limit] = waiting[: self._limit], []
                 await self._store(batch)
         finally:

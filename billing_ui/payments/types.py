@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidation
 
 
 def _absolute_http_url(value: str) -> str:
@@ -422,7 +422,8 @@ class ProviderEvent(Frozen):
     payment_method_id: str | None = None
     catalog: bool = False
     foreign: bool = False
-    payload: dict[str, Any] = Field(default_factory=dict, repr=False)
+    # As it came: large, and of no concern to anybody here.
+    payload: SkipValidation[dict[str, Any]] = Field(default_factory=dict, repr=False)
 
 
 # ---------------------------------------------------------------- errors

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 
 import stripe
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, InstanceOf
 from pydantic_core import from_json
 
 from billing_ui.payments.types import (
@@ -57,9 +57,13 @@ _SESSIONS = ("billing_portal.session", "checkout.session")
 _CREDENTIALS = {"client_secret", "confirmation_secret"}
 
 
+_Document = InstanceOf[dict[str, Any]]
+"""What is read by hand, and not copied."""
+
+
 class _Data(BaseModel):
-    object: dict[str, Any] | None = None
-    previous_attributes: dict[str, Any] | None = None
+    object: _Document | None = None
+    previous_attributes: _Document | None = None
 
 
 class _Related(BaseModel):
