@@ -8,13 +8,13 @@ from typing import Annotated, Final
 
 import typer
 
-from benchmarks import accept, backfill, click, live, page, portal
+from benchmarks import accept, backfill, click, live, million, page, portal
 from benchmarks.databases import Kind
 from benchmarks.results import Row, show, write
 from benchmarks.run import Run
 
 FIGURES: Final[dict[str, Callable[[Run], AsyncIterator[Row]]]] = {
-    figure.NAME: figure.measure for figure in (portal, click, accept, backfill, live, page)
+    figure.NAME: figure.measure for figure in (portal, click, accept, backfill, live, page, million)
 }
 
 
