@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test soak lint format lock clean
+.PHONY: help run dev test soak bench lint format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -29,6 +29,10 @@ test: $(DEV) ## Run the whole suite, browser and servers included
 soak: $(DEV) ## Run what takes long: storms with sudden ends, many examples, large backfills
 	@.ci/install-browser $(BIN)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+bench: $(DEV) ## Measure every figure beside its bare loop; ARGS names some of them
+	@.ci/install-browser $(BIN)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import rules
 	@$(BIN)/ruff check .

@@ -34,7 +34,7 @@ async def measure(run: Run) -> AsyncIterator[Row]:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(servers.sandbox(run.directory))
         control = await stack.enter_async_context(aiohttp.ClientSession())
-        customers = run.few(4000, 50)
+        customers = run.few(2000, 50)
         seed = {"customers": customers}
         await _control(control, "POST", f"{sandbox}/_control/seed", seed)
         # Each has a subscription and an invoice.
