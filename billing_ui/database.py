@@ -8,6 +8,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
     nullcontext,
+    suppress,
 )
 from pathlib import Path
 from typing import Any, cast
@@ -62,6 +63,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(self.engine.sync_engine, "invalidate", _end_transaction)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -147,6 +149,15 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _end_transaction(
+    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _error: BaseException | None
+) -> None:
+    # A task was canceled in the middle of a statement, and its connection is thrown away. Closing alone would
+    # not end its transaction as long as anything refers to that statement: the database would stay locked.
+    with suppress(ValueError):  # closed already
+        cast(AdaptedConnection, connection).run_async(lambda sqlite: sqlite.rollback())
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -134,3 +134,22 @@ async def test_a_durable_write_waits_for_the_disk_and_the_next_write_does_not(
         connection = await session.connection()
         assert (await connection.execute(text("PRAGMA synchronous"))).scalar() == normal
     await database.close()
+
+
+async def test_a_write_canceled_at_any_moment_leaves_the_database_free(database: Database) -> None:
+    async def write() -> None:
+        async with database.write() as session:
+            session.add_all(Team(name=str(number)) for number in range(20))
+            await session.flush()
+            await session.exec(select(Team))
+
+    for turns in range(60):
+        writing = asyncio.create_task(write())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        # Were it locked, this would fail after the busy timeout.
+        async with database.write() as session:
+            session.add(Team(name="after"))
+    assert len([name for name in await names(database) if name == "after"]) == 60

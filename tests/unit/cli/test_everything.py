@@ -1,0 +1,208 @@
+"""`sync --all`, `reconcile` and `worker` as processes: killed half-way, started again, and stopped."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, update
+from sqlmodel import SQLModel, col, select
+
+from billing_ui.database import Database
+from billing_ui.models import Customer, Invoice, Job, Subscription, SubscriptionItem
+from tests.conftest import running_sandbox
+
+KEY = "sk_test_everything"
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a sandbox in which 600 customers have bought something."""
+    with running_sandbox(tmp_path_factory.mktemp("everything") / "sandbox.db") as url:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
+            seed = {"customers": 600, "invoices_per_customer": 4}
+            control.post("/_control/seed", json=seed).raise_for_status()
+        yield url
+
+
+@pytest.fixture
+async def slow(provider: str) -> AsyncIterator[None]:
+    """Let the provider take its time."""
+    async with httpx.AsyncClient(base_url=provider, trust_env=False) as control:
+        fault = {"kind": "latency", "seconds": 0.3}
+        (await control.post("/_control/faults", json=fault)).raise_for_status()
+        yield
+        (await control.delete("/_control/faults")).raise_for_status()
+
+
+@pytest.fixture
+def start(provider: str, database_url: str, tmp_path: Path) -> Callable[..., Any]:
+    """Start the command in a process of its own."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "for tests only",
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_API_BASE": provider,
+    }
+
+    @asynccontextmanager
+    async def started(*arguments: str) -> AsyncIterator[Process]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "billing_ui.cli", *arguments),
+            env=environment,
+            cwd=tmp_path,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    return started
+
+
+async def outcome(process: Process) -> tuple[int | None, str, str]:
+    """Return how a process ended, and what it said."""
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def count(database: Database, model: type[SQLModel]) -> int:
+    """Return how many rows a table has."""
+    async with database.read() as session:
+        return (await session.exec(select(func.count()).select_from(model))).one()
+
+
+async def until(database: Database, model: type[SQLModel], least: int) -> None:
+    """Return when a table has so many rows."""
+    async with asyncio.timeout(60):
+        while await count(database, model) < least:
+            await asyncio.sleep(0.02)
+
+
+async def at_the_provider(provider: str, what: str) -> int:
+    """Return how many there are at the provider."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    found, params = 0, {"limit": "100", **({"status": "all"} if what == "subscriptions" else {})}
+    async with httpx.AsyncClient(base_url=provider, trust_env=False, headers=headers) as client:
+        while True:
+            page = (await client.get(f"/v1/{what}", params=params)).json()
+            found += len(page["data"])
+            if not page["has_more"]:
+                return found
+            params["starting_after"] = page["data"][-1]["id"]
+
+
+async def test_a_copy_killed_half_way_is_gone_on_with(
+    start: Callable[..., Any], slow: None, database: Database, provider: str
+) -> None:
+    async with start("sync", "--all") as process:
+        await until(database, Invoice, 200)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    killed_at = await count(database, Invoice)
+    async with start("sync", "--all") as process:
+        code, _, said = await outcome(process)
+    assert (code, "Another process" in said) == (1, True)
+    async with database.write() as session:
+        # Its lease ends after a while.
+        await session.exec(
+            update(Job).where(col(Job.name).like("backfill%")).values(lease_until=None)
+        )
+    async with start("sync", "--all") as process:
+        code, said, _ = await outcome(process)
+    assert code == 0, said
+    assert "an earlier run's included" in said
+    invoices = await at_the_provider(provider, "invoices")
+    assert killed_at < await count(database, Invoice) == invoices
+    assert await count(database, Customer) == await at_the_provider(provider, "customers")
+    assert await count(database, Subscription) == await at_the_provider(provider, "subscriptions")
+    assert await count(database, SubscriptionItem) == await count(database, Subscription)
+    assert f"{invoices:,} invoices" in said
+
+
+async def test_a_copy_interrupted_by_hand_says_how_to_go_on(
+    start: Callable[..., Any], slow: None, database: Database
+) -> None:
+    async with start("sync", "--all") as process:
+        await until(database, Customer, 100)
+        process.send_signal(signal.SIGINT)
+        code, _, said = await outcome(process)
+    assert (code, said.strip()) == (130, "Stopped. Go on with: billing-ui sync --all")
+    # Its lease was given back: nobody has to wait for that.
+    async with start("sync", "--all") as process:
+        code, _, said = await outcome(process)
+    assert code == 0, said
+
+
+async def test_drift_is_reported_for_people_and_programs(
+    start: Callable[..., Any], database: Database, provider: str
+) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=provider, trust_env=False, headers=headers) as client:
+        customer = (await client.post("/v1/customers", data={"name": "Drifting"})).json()["id"]
+    async with database.write() as session:
+        session.add(
+            Customer(
+                provider="stripe",
+                provider_customer_id=customer,
+                name="Someone",
+                wanted=1,
+                applied=1,
+            )
+        )
+    async with start("reconcile", "--json") as process:
+        code, said, _ = await outcome(process)
+    report = json.loads(said)
+    assert (code, report["clean"], report["compared"]) == (1, False, 1)
+    assert report["drift"] == [
+        {"customer": customer, "field": "name", "ours": "Someone", "theirs": "Drifting"}
+    ]
+    assert len(report["unknown"]) >= 600
+    async with start("reconcile", "--fix") as process:
+        code, said, _ = await outcome(process)
+    assert code == 0, said
+    assert f"{customer}: name is Someone here and Drifting at the provider" in said
+    assert await count(database, Customer) == await at_the_provider(provider, "customers")
+
+
+async def test_the_worker_alone_fetches_what_is_out_of_date_and_stops_when_asked(
+    start: Callable[..., Any], database: Database, provider: str
+) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=provider, trust_env=False, headers=headers) as client:
+        customer = (await client.post("/v1/customers", data={"name": "Waiting"})).json()["id"]
+    async with database.write() as session:
+        session.add(Customer(provider="stripe", provider_customer_id=customer))
+    async with start("worker") as process:
+        async with asyncio.timeout(60):
+            while True:
+                async with database.read() as session:
+                    row = (
+                        await session.exec(
+                            select(Customer).where(Customer.provider_customer_id == customer)
+                        )
+                    ).one()
+                if row.synced_at is not None:
+                    break
+                await asyncio.sleep(0.05)
+        assert row.name == "Waiting"
+        process.send_signal(signal.SIGTERM)
+        code, _, said = await outcome(process)
+    assert code == 0, said
+    assert "Stopped." in said
+    async with database.read() as session:
+        leases = (await session.exec(select(Job.lease_owner))).all()
+    assert set(leases) <= {None}
