@@ -3,10 +3,10 @@
 import hmac
 from collections.abc import Collection, Mapping
 from datetime import UTC
-from typing import Any
+from typing import Annotated, Any, Final
 
 import stripe
-from pydantic import AwareDatetime, BaseModel, InstanceOf
+from pydantic import AwareDatetime, BaseModel, Field, InstanceOf
 from pydantic_core import from_json
 
 from billing_ui.payments.types import (
@@ -57,6 +57,10 @@ _SESSIONS = ("billing_portal.session", "checkout.session")
 _CREDENTIALS = {"client_secret", "confirmation_secret"}
 
 
+_MAX_NAME: Final = 255
+_Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
+"""No id or type of Stripe's is longer, and no longer one fits into the inbox."""
+
 _Document = InstanceOf[dict[str, Any]]
 """What is read by hand, and not copied."""
 
@@ -79,8 +83,8 @@ class _Event(BaseModel):
     A webhook has the version its endpoint was registered with, so nothing else is relied on.
     """
 
-    id: str
-    type: str
+    id: _Name
+    type: _Name
     created: AwareDatetime
     livemode: bool | None = None
     data: _Data | None = None
@@ -194,7 +198,7 @@ def _payment_method_id(subject: dict[str, Any]) -> str | None:
 
 def _id(value: object) -> str | None:
     found = value.get("id") if isinstance(value, dict) else value
-    return found if isinstance(found, str) and found else None
+    return found if isinstance(found, str) and 0 < len(found) <= _MAX_NAME else None
 
 
 def _without_credentials(event: dict[str, Any]) -> dict[str, Any]:

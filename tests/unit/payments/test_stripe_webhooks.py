@@ -116,6 +116,9 @@ def test_an_old_recording_is_refused() -> None:
         json.dumps(event(data=[])).encode()[:-3],
         json.dumps(event(data="text")).encode(),
         json.dumps(event(subject=["list"])).encode(),
+        b'{"id":"' + b"e" * 256 + b'","type":"invoice.paid","created":1}',
+        b'{"id":"evt_1","type":"' + b"t" * 256 + b'","created":1}',
+        b'{"id":"","type":"invoice.paid","created":1}',
     ],
 )
 def test_a_signed_body_that_is_no_event_is_a_bad_request(body: bytes) -> None:
