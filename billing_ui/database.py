@@ -28,8 +28,12 @@ BUSY_TIMEOUT_MS = 5_000
 _SYNCHRONOUS = "NORMAL"
 
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 """How many direct statements of a kind run at the same time on PostgreSQL."""
+
+# How a connection is told to commit: quickly, or durably.
+_SQLITE_COMMITS = (None, "PRAGMA synchronous=FULL")
+_POSTGRESQL_COMMITS = ("SET synchronous_commit = off", None)
 
 
 class Database:
@@ -58,8 +62,12 @@ class Database:
         self._durable_writer = self._writer.execution_options(synchronous="FULL")
         # On SQLite one connection each: a write that waits must not keep the reads waiting.
         at_once = 1 if self.is_sqlite else _AT_ONCE
+        quick, durable = _SQLITE_COMMITS if self.is_sqlite else _POSTGRESQL_COMMITS
         self._direct_reads = DirectConnections(self.engine, at_once)
-        self._direct_writes = DirectConnections(self.engine, at_once)
+        self._direct_writes = {
+            False: DirectConnections(self.engine, at_once, quick),
+            True: DirectConnections(self.engine, at_once, durable),
+        }
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -102,8 +110,14 @@ class Database:
         """
         return await self._direct_reads.fetch(query, parameters)
 
-    async def execute(self, statement: Direct[Row], **parameters: Any) -> list[Row]:
+    async def execute(
+        self, statement: Direct[Row], *, durable: bool = False, **parameters: Any
+    ) -> list[Row]:
         """Run a single statement that writes, the short way; it is committed when this returns what it found.
+
+        Args:
+            durable: let it survive a loss of power, which takes a wait for the disk, on either database.
+                Otherwise it survives every end of this process.
 
         Raises:
             sqlalchemy.exc.DBAPIError: the database failed or refused it; nothing is written.
@@ -111,7 +125,7 @@ class Database:
         """
         with self._writes_once():
             async with self._turn():
-                return await self._direct_writes.fetch(statement, parameters)
+                return await self._direct_writes[durable].fetch(statement, parameters)
 
     @contextmanager
     def _writes_once(self) -> Iterator[None]:
@@ -133,7 +147,8 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._direct_reads.close()
-        await self._direct_writes.close()
+        for connections in self._direct_writes.values():
+            await connections.close()
         await self.engine.dispose()
 
 

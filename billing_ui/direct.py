@@ -75,9 +75,15 @@ class Direct(Generic[Row]):
 class DirectConnections:
     """Connections on which direct statements run, one after the other on each; opened when first needed."""
 
-    def __init__(self, engine: AsyncEngine, at_most: int) -> None:
-        """Open nothing yet; there will never be more than `at_most` connections."""
+    def __init__(self, engine: AsyncEngine, at_most: int, setting: str | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            at_most: how many connections there may be.
+            setting: a statement that each of them begins with.
+        """
         self._engine = engine
+        self._setting = setting
         self._driver = _SQLITE if engine.dialect.name == "sqlite" else _POSTGRESQL
         self._turns = asyncio.Semaphore(at_most)
         self._resting: list[tuple[AdaptedConnection, float]] = []
@@ -141,6 +147,8 @@ class DirectConnections:
         pooled = await self._engine.raw_connection()
         connection = cast(AdaptedConnection, pooled.dbapi_connection)
         pooled.detach()
+        if self._setting is not None:
+            await self._driver.ask(connection.driver_connection, self._setting, [])
         return connection
 
 

@@ -151,7 +151,7 @@ async def _store_at_once(
     except PydanticSerializationError:
         # Text that is no Unicode; the database says so of the event whose it is.
         document = json.dumps(rows, default=datetime.isoformat)
-    return set(await database.execute(_STORING, **{ROWS: document}))
+    return set(await database.execute(_STORING, durable=True, **{ROWS: document}))
 
 
 async def _customers(database: Database, arrivals: Sequence[Arrival]) -> dict[EventKey, str]:

@@ -100,7 +100,10 @@ async def record_visit(
     return_url: str | None,
     flow: FlowType | None = None,
 ) -> None:
-    """Write that somebody goes to the provider, together with the state as we know it before; committed then."""
+    """Write that somebody goes to the provider, together with the state as we know it before; committed then.
+
+    It need not outlive a loss of power: without it the person comes back to the billing page as it is.
+    """
     await database.execute(
         _RECORD_VISIT,
         id=visit_id,

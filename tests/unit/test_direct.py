@@ -114,3 +114,14 @@ async def test_connections_that_the_server_ended_are_replaced(
     assert await database.fetch(TEAMS) == ["Acme"]
     await write(database, "Bravo")
     assert await database.fetch(TEAMS) == ["Acme", "Bravo"]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+async def test_what_must_be_durable_waits_for_the_disk(database: Database, durable: bool) -> None:
+    await write(database, "Acme")
+    setting = "PRAGMA synchronous" if database.is_sqlite else "SHOW synchronous_commit"
+    connections = database._direct_writes[durable]
+    async with connections._connection() as connection:
+        [[said]] = await connections._driver.ask(connection, setting, [])
+    # On SQLite 1 is NORMAL and 2 is FULL. The tests' PostgreSQL waits for no disk by itself.
+    assert said == ((1, 2)[durable] if database.is_sqlite else "off")
