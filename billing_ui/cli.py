@@ -4,10 +4,13 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -20,16 +23,21 @@ from billing_ui import migrations
 from billing_ui.accounts import teams, users
 from billing_ui.accounts.errors import AccountError
 from billing_ui.billing import events
+from billing_ui.billing.backfill import BackfillProgress, backfill
+from billing_ui.billing.background import background
 from billing_ui.billing.customers import current_customer, link_customer
 from billing_ui.billing.doctor import Level, examine
+from billing_ui.billing.live_bus import connected
+from billing_ui.billing.reconcile import DriftReport, ReconcileProgress, reconcile
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.i18n import DEFAULT_LOCALE, Reader
 from billing_ui.models import Customer, InboxEvent, Role
-from billing_ui.payments.types import NoCustomer, PaymentError
+from billing_ui.payments.types import Listing, NoCustomer, PaymentError
 from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
 from billing_ui.settings import Provider, Settings, load_settings
 from billing_ui.telemetry import configure_logging
+from billing_ui.terminal import progress, time_left
 
 Result = TypeVar("Result")
 
@@ -197,16 +205,63 @@ def replay_event(event_id: EventId) -> None:
 def sync(
     customer: Annotated[str, typer.Option(help="Which customer: the provider's id, or ours.")] = "",
     team: Annotated[str, typer.Option(help="Which team's customer: the team's name or id.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="All customers, subscriptions and invoices.")
+    ] = False,
 ) -> None:
-    """Fetch one customer's billing data from the payment provider again."""
-    if bool(customer) == bool(team):
-        raise typer.BadParameter("give either --customer or --team")
+    """Fetch billing data from the payment provider again: one customer's, or everything.
+
+    With --all the provider's lists are copied, many pages at once. Started again after any end, it goes on
+    where it was. Customers that are known whole are fetched whole; the others when somebody looks at them.
+    """
+    if [bool(customer), bool(team), everything].count(True) != 1:
+        raise typer.BadParameter("give one of --customer, --team and --all")
 
     async def fetch(services: Services) -> None:
         find = _customer_of_team(services, team) if team else _customer(services, customer)
         await _sync(services, (await find).id)
 
-    _run(fetch, provider=True)
+    try:
+        _run(_copy_everything if everything else fetch, provider=True)
+    except KeyboardInterrupt:
+        if everything:
+            typer.echo("Stopped. Go on with: billing-ui sync --all", err=True)
+        raise typer.Exit(130) from None
+
+
+@app.command("reconcile")
+def compare(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Fetch anew what differs, and store unknown customers.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object, for programs.")
+    ] = False,
+) -> None:
+    """Compare every customer with the payment provider, and report what differs.
+
+    The exit code is 1 when something differs and is not mended, or cannot be compared.
+    """
+    report = _guarded(_with_services(load_settings(), partial(_compare, fix=fix), provider=True))
+    if as_json:
+        typer.echo(json.dumps(_report_document(report), indent=2))
+    else:
+        _echo_report(report)
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+@app.command()
+def worker() -> None:
+    """Do the work in the background by itself, until it is stopped: for WORKER=off in the application.
+
+    It fetches customers that are out of date, recovers missed events, reconciles daily and prunes.
+    """
+    configure_logging()
+    try:
+        _run(_work, provider=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -281,6 +336,84 @@ def _of(event: InboxEvent) -> str:
     if event.provider_customer_id is not None:
         return event.provider_customer_id
     return "catalogue" if event.catalog else "-"
+
+
+async def _copy_everything(services: Services) -> None:
+    reader = Reader(Locale.parse(DEFAULT_LOCALE), services.settings.zone)
+
+    def words(objects: Mapping[Listing, int]) -> str:
+        return ", ".join(
+            reader.plural(objects[listing], listing.value.removesuffix("s"), listing.value)
+            for listing in Listing
+        )
+
+    with progress() as show:
+
+        def report(step: BackfillProgress) -> None:
+            done = sum(step.objects.values())
+            rate = f"{step.per_second:,.0f}/s"
+            parts = [words(step.objects), rate, time_left(step.seconds_left)]
+            if step.customers_left:
+                left = reader.plural(step.customers_left, "customer", "customers")
+                parts.append(f"{left} to fetch whole")
+            show(done, done + step.left + step.customers_left, " · ".join(filter(None, parts)))
+
+        result = await backfill(services, report)
+    resumed = ", an earlier run's included" if result.resumed else ""
+    typer.echo(f"Copied {words(result.objects)} in {result.seconds:.0f} s{resumed}.")
+    if result.fetched:
+        typer.echo(f"Fetched {reader.plural(result.fetched, 'customer', 'customers')} whole.")
+
+
+async def _compare(services: Services, *, fix: bool) -> DriftReport:
+    with progress() as show:
+
+        def report(step: ReconcileProgress) -> None:
+            parts = [
+                f"{step.compared:,} of {step.customers:,} customers",
+                f"{step.drifted:,} differ",
+                time_left(step.seconds_left),
+            ]
+            show(step.compared, step.customers, " · ".join(filter(None, parts)))
+
+        return await reconcile(services, fix=fix, progress=report)
+
+
+def _echo_report(report: DriftReport) -> None:
+    for drift in report.drift:
+        typer.echo(str(drift))
+    for name in report.unknown:
+        typer.echo(f"{name}: unknown here")
+    for name, reason in report.failures.items():
+        typer.echo(f"{name}: {reason}")
+    typer.echo(
+        f"Compared {report.compared}, {report.drifted} differ, {len(report.fixed)} mended, "
+        f"{report.behind} were changing or out of date, {len(report.failures)} failed."
+    )
+
+
+def _report_document(report: DriftReport) -> dict[str, Any]:
+    return {
+        "compared": report.compared,
+        "drift": [asdict(drift) for drift in report.drift],
+        "unknown": report.unknown,
+        "fixed": sorted(report.fixed),
+        "behind": report.behind,
+        "failures": report.failures,
+        "clean": report.clean,
+    }
+
+
+async def _work(services: Services) -> None:
+    this = asyncio.current_task()
+    assert this is not None
+    # Ended by whoever runs services: leases are given back, as after Ctrl-C.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    try:
+        async with connected(services), background(services):
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        typer.echo("Stopped.", err=True)
 
 
 async def _customer_of_team(services: Services, name_or_id: str) -> Customer:

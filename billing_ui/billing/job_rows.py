@@ -76,9 +76,14 @@ async def take_turn(
     )
     if not at_once:
         statement = statement.where(or_(col(Job.due_at).is_(None), col(Job.due_at) <= now))
-    async with database.write() as session:
-        await insert_if_absent(session, Job(name=name, due_at=first_due))
-        row = (await session.exec(statement)).one_or_none()
+    try:
+        async with database.write() as session:
+            await insert_if_absent(session, Job(name=name, due_at=first_due))
+            row = (await session.exec(statement)).one_or_none()
+    except asyncio.CancelledError:
+        # It may have been committed all the same.
+        await end_turn(database, Turn(name, owner, 0, None), {})
+        raise
     return Turn(name, owner, row.failures, row.error) if row else None
 
 
@@ -102,7 +107,19 @@ async def hold(database: Database, turn: Turn, work: Coroutine[Any, Any, T]) -> 
 
 
 async def end_turn(database: Database, turn: Turn, values: Mapping[str, Any]) -> None:
-    """Give the lease back and write `values`, unless another process has the job by now."""
+    """Give the lease back and write `values`, unless another process has the job by now.
+
+    It is done although the caller is canceled meanwhile: nobody should wait for a lease that no one uses.
+    """
+    ending = asyncio.create_task(_end_turn(database, turn, values))
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await asyncio.wait([ending])
+        raise
+
+
+async def _end_turn(database: Database, turn: Turn, values: Mapping[str, Any]) -> None:
     statement = (
         update(Job)
         .where(col(Job.name) == turn.name, col(Job.lease_owner) == turn.owner)

@@ -25,10 +25,10 @@ KEY = "sk_test_everything"
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a sandbox in which 600 customers have bought something."""
+    """The URL of a sandbox in which 400 customers have bought something."""
     with running_sandbox(tmp_path_factory.mktemp("everything") / "sandbox.db") as url:
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
-            seed = {"customers": 600, "invoices_per_customer": 4}
+            seed = {"customers": 400, "invoices_per_customer": 4}
             control.post("/_control/seed", json=seed).raise_for_status()
         yield url
 
@@ -88,7 +88,8 @@ async def count(database: Database, model: type[SQLModel]) -> int:
 async def until(database: Database, model: type[SQLModel], least: int) -> None:
     """Return when a table has so many rows."""
     async with asyncio.timeout(60):
-        while await count(database, model) < least:
+        # It happens in another process, which rings no bell here.
+        while await count(database, model) < least:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -170,7 +171,7 @@ async def test_drift_is_reported_for_people_and_programs(
     assert report["drift"] == [
         {"customer": customer, "field": "name", "ours": "Someone", "theirs": "Drifting"}
     ]
-    assert len(report["unknown"]) >= 600
+    assert len(report["unknown"]) >= 400
     async with start("reconcile", "--fix") as process:
         code, said, _ = await outcome(process)
     assert code == 0, said
