@@ -44,8 +44,8 @@ class BackfillProgress:
         left: how many more there are, about: the lists do not tell, and it is guessed from how densely they lie.
         customers_left: how many customers are still to be fetched whole, because they were known whole before.
         seconds: how long this run has taken.
-        per_second: how many objects a second this run has listed; customers, while those are fetched whole.
-        seconds_left: how long the rest takes at that rate; None while that cannot be told.
+        per_second: how many objects a second this run has listed.
+        seconds_left: how long listing the rest takes at that rate; None while that cannot be told.
     """
 
     objects: Mapping[Listing, int]
@@ -214,8 +214,8 @@ class _Listing:
         listed = sum(self.plan.objects.values()) - self._before
         left = round(sum(each.objects for each in self.plan.ranges))
         per_second = listed / seconds if seconds > 0 else 0.0
-        # Ranges that nobody has begun may be full or empty.
-        unknown = any(each.density == 0 for each in self.plan.ranges)
+        # Ranges that nobody has begun may be full or empty; fetching whole customers goes at another rate.
+        unknown = customers_left > 0 or any(each.density == 0 for each in self.plan.ranges)
         return BackfillProgress(
             objects=self.plan.objects,
             left=left,
