@@ -25,6 +25,8 @@ from billing_ui.settings import (
 _PORTS_TRIED = 20
 _START_SECONDS = 20.0
 _HANDOVER_SECONDS = 3.0
+_ENDPOINT = "we_embedded"
+"""The app's own endpoint, by whose id the sandbox knows it again when its port has changed."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ class SandboxUnavailable(Exception):
 async def connect_webhooks(services: Services, sandbox_url: str) -> None:
     """Have the sandbox send its events to this app, unless the app asks for them by itself.
 
-    To connect again changes nothing.
+    To connect again changes nothing but the address, which is another one when the app's port is.
 
     Raises:
         SandboxUnavailable: the sandbox refuses.
@@ -45,6 +47,7 @@ async def connect_webhooks(services: Services, sandbox_url: str) -> None:
     if settings.events_mode is EventsMode.POLL:
         return
     endpoint = {
+        "id": _ENDPOINT,
         "url": settings.webhook_url(Provider.STRIPE),
         "secret": webhook_secrets(settings)[0],
         "events": ["*"],

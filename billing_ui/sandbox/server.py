@@ -62,9 +62,9 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     courier = Courier(account.outbox, partial(webhook_endpoints.pack, account), delivery_faults)
     clock = Clock(account)
 
-    def register(url: str, secret: str, events: list[str]) -> Json:
+    def register(url: str, secret: str, events: list[str], wanted_id: str | None) -> Json:
         with _refusing():
-            return webhook_endpoints.register_known(account, url, secret, events)
+            return webhook_endpoints.register_known(account, url, secret, events, wanted_id)
 
     async def welcome(request: Request) -> Response:
         return HTMLResponse(WELCOME.format(origin=origin))

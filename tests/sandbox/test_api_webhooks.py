@@ -139,6 +139,21 @@ def test_registering_a_known_secret_again_changes_the_one_endpoint(
     assert wrong.json()["error"]["message"] == "Not a valid URL"
 
 
+def test_what_waited_for_an_endpoint_that_moved_is_sent_to_where_it_is_now(
+    control: httpx.Client, sdk: stripe.StripeClient
+) -> None:
+    endpoint = {"id": "we_moving", "secret": SECRET, "events": ["*"]}
+    gone = f"http://127.0.0.1:{free_port()}/hook"
+    control.post("/webhooks", json=endpoint | {"url": gone}).raise_for_status()
+    sdk.v1.customers.create({"name": "Ada"})
+    with receiving() as listening:
+        control.post("/webhooks", json=endpoint | {"url": listening.url}).raise_for_status()
+        assert flush(control) == {"pending": 0, "delivered": 1, "failed": 0}
+        assert listening.types() == ["customer.created"]
+    (only,) = sdk.v1.webhook_endpoints.list().data
+    assert (only.id, only.url) == ("we_moving", listening.url)
+
+
 # --------------------------------------------------------------------------------------- delivery
 
 

@@ -77,6 +77,17 @@ async def test_its_events_are_sent_to_the_app_once_however_often_it_is_told(
     assert webhook_secrets(settings)[0].startswith("whsec_")
 
 
+async def test_its_events_are_sent_to_nowhere_else_once_the_app_has_moved(
+    settings: Settings,
+) -> None:
+    async with embedded_sandbox(settings) as url:
+        for address in ("http://localhost:3000", "http://localhost:3001"):
+            services = Services.open(settings.model_copy(update={"api_url": address}))
+            await connect_webhooks(services, url)
+            await services.close()
+        assert await _endpoints(url) == ["http://localhost:3001/api/webhooks/stripe"]
+
+
 async def test_an_app_that_asks_for_events_by_itself_is_sent_none(settings: Settings) -> None:
     services = Services.open(settings.model_copy(update={"events_mode": EventsMode.POLL}))
     async with embedded_sandbox(settings) as url:

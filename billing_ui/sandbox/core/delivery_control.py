@@ -1,6 +1,6 @@
 """The part of the control API that is about webhooks: endpoints, their queue, and faults on the way.
 
-GET, POST  /_control/webhooks         {"url", "secret", "events"}
+GET, POST  /_control/webhooks         {"url", "secret", "events", "id"}
 POST       /_control/webhooks/flush   {}
 GET, POST, DELETE /_control/webhook_faults   {"kind", "times", "probability", "seconds", "types"}
 """
@@ -21,16 +21,17 @@ from billing_ui.sandbox.core.delivery_faults import (
 )
 from billing_ui.sandbox.core.outbox import Outbox
 
-Register = Callable[[str, str, list[str]], Json]
-"""Takes URL, secret and event types; returns the endpoint. The same URL stays one endpoint."""
+Register = Callable[[str, str, list[str], str | None], Json]
+"""Takes URL, secret, event types and id; returns the endpoint. The same id or URL stays one endpoint."""
 
 
 class NewEndpoint(Strict):
-    """An endpoint whose secret is known beforehand."""
+    """An endpoint whose secret is known beforehand; one with an `id` can move to another URL."""
 
     url: str
     secret: str = Field(min_length=1)
     events: list[str] = Field(default=["*"])
+    id: str | None = None
 
 
 class NewDeliveryFault(Strict):
@@ -50,7 +51,7 @@ def routes(
 
     async def add_endpoint(request: Request) -> Response:
         wish = await parsed(request, NewEndpoint)
-        return JSONResponse(register(wish.url, wish.secret, wish.events))
+        return JSONResponse(register(wish.url, wish.secret, wish.events, wish.id))
 
     async def show_queue(request: Request) -> Response:
         return JSONResponse(outbox.counts())

@@ -46,15 +46,23 @@ def create(account: Account, params: Params) -> Json:
     return {**endpoint, "secret": secret}
 
 
-def register_known(account: Account, url: str, secret: str, events: list[str]) -> Json:
-    """Register an endpoint whose secret is known beforehand; there is one at each URL."""
+def register_known(
+    account: Account, url: str, secret: str, events: list[str], wanted_id: str | None = None
+) -> Json:
+    """Register an endpoint whose secret is known beforehand; there is one at each URL.
+
+    One that is registered under its id again moves to `url`, and with it what still waits for it.
+    """
     with account.store.transaction():
-        found = account.store.find(KIND, [equals("url", url)], limit=1)
+        known = account.store.get(wanted_id) if wanted_id else None
+        found = [known] if known else account.store.find(KIND, [equals("url", url)], limit=1)
         path = "/v1/webhook_endpoints"
         params: Params = {"url": url, "enabled_events": events}
         if found:
-            path, params = f"{path}/{found[0]['id']}", {**params, "disabled": False}
-        answer = account.call("post", path, params)
+            path = f"{path}/{found[0]['id']}"
+            answer = account.call("post", path, {**params, "disabled": False})
+        else:
+            answer = account.call("post", path, params, wanted_id=wanted_id)
         account.store.put({**account.get(KIND, answer["id"]), "_secret": secret})
     return {**answer, "secret": secret}
 
