@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -317,7 +317,7 @@ class CustomerRemoved(Frozen):
         return "Your billing account was deleted at the payment provider."
 
 
-AnyChange: TypeAlias = (
+PlanNews: TypeAlias = (
     PlanChanged
     | ItemAdded
     | ItemRemoved
@@ -328,7 +328,11 @@ AnyChange: TypeAlias = (
     | RenewalMoved
     | SubscriptionStarted
     | SubscriptionEnded
-    | PaymentMethodChanged
+)
+"""What tells of nothing but the plan, which every member of a team sees."""
+
+AccountNews: TypeAlias = (
+    PaymentMethodChanged
     | PaymentMethodRenewed
     | PaymentMethodAdded
     | PaymentMethodRemoved
@@ -337,7 +341,15 @@ AnyChange: TypeAlias = (
     | InvoiceFailed
     | CustomerRemoved
 )
+"""What tells of the account that pays, which is for those who may see invoices."""
+
+AnyChange: TypeAlias = PlanNews | AccountNews
 Change: TypeAlias = Annotated[AnyChange, Field(discriminator="kind")]
+
+PLAN_KINDS: Final = frozenset(
+    str(change.model_fields["kind"].default) for change in get_args(PlanNews)
+)
+"""The kind of each of the `PlanNews`."""
 
 _CHANGES: Final[TypeAdapter[tuple[AnyChange, ...]]] = TypeAdapter(tuple[Change, ...])
 

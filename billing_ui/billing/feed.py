@@ -10,7 +10,13 @@ from sqlmodel import col, select
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.changes import Change, InvoicePaid, RenewalMoved, load_changes
+from billing_ui.billing.changes import (
+    PLAN_KINDS,
+    Change,
+    InvoicePaid,
+    RenewalMoved,
+    load_changes,
+)
 from billing_ui.billing.customers import current_customer
 from billing_ui.billing.services import Services
 from billing_ui.models import ChangeSource, RecordedChange
@@ -36,15 +42,15 @@ class FeedEntry:
 async def load_feed(
     services: Services, identity: Identity, count: int = NEWEST
 ) -> Sequence[FeedEntry]:
-    """Return the newest changes of the customer of `identity`'s team.
+    """Return the newest changes of the customer of `identity`'s team, as far as they are for whoever asks.
 
-    The latest find comes first, and of one find the most important change. A renewal that was paid is told as a
-    payment alone.
+    The latest find comes first, and of one find the most important change. Who may not see invoices is told of
+    the plan alone; to everybody else a renewal that was paid is told as a payment alone.
 
     Raises:
-        NoTeam, NotAllowed: who asks may not see invoices, of which the changes tell too.
+        NoTeam, NotAllowed: who asks may not even see the plan.
     """
-    team_id = require(identity, Action.VIEW_INVOICES)
+    team_id = require(identity, Action.VIEW_PLAN)
     async with services.database.read() as session:
         customer = await current_customer(session, team_id, services.drivers.active.provider.value)
         if customer is None:
@@ -55,6 +61,9 @@ async def load_feed(
             .order_by(col(RecordedChange.fetch_no).desc(), col(RecordedChange.position))
             .limit(2 * count)
         )
+        if not identity.may(Action.VIEW_INVOICES):
+            kind = col(RecordedChange.document)["kind"].as_string()
+            query = query.where(kind.in_(sorted(PLAN_KINDS)))
         rows = (await session.exec(query)).all()
     entries = [
         FeedEntry(

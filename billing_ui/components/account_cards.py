@@ -16,7 +16,7 @@ def payment_card() -> rx.Component:
     return rx.el.section(
         rx.el.header(
             rx.el.h2("Payment method", id="payment-heading"),
-            rx.cond(BillingState.offers_payment_update, _change_payment(exists), rx.fragment()),
+            rx.cond(BillingState.offers.payment, _change_payment(exists), rx.fragment()),
         ),
         rx.cond(
             exists,
@@ -58,7 +58,7 @@ def details_card() -> rx.Component:
         rx.el.header(
             rx.el.h2("Billing details", id="details-heading"),
             rx.cond(
-                BillingState.offers_details_update,
+                BillingState.offers.details,
                 _update("Update billing details", "details", BillingState.update_details),
                 rx.fragment(),
             ),

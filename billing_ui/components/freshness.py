@@ -26,7 +26,7 @@ def freshness() -> rx.Component:
             rx.fragment(),
         ),
         rx.cond(
-            BillingState.offers_refresh,
+            BillingState.offers.refresh,
             rx.fragment(
                 rx.el.button(
                     rx.cond(
@@ -49,7 +49,7 @@ def freshness() -> rx.Component:
             ),
             rx.fragment(),
         ),
-        class_name=rx.cond(BillingState.offers_refresh, "fresh", "fresh still"),
+        class_name=rx.cond(BillingState.offers.refresh, "fresh", "fresh still"),
     )
 
 
@@ -76,7 +76,7 @@ def refresh_failed() -> rx.Component:
             icon_name="offline",
             role="status",
             action=rx.cond(
-                BillingState.offers_refresh,
+                BillingState.offers.refresh,
                 busy_button(
                     "Try again", busy=BillingState.refreshing, on_click=BillingState.refresh_again
                 ),

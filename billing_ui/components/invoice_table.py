@@ -20,7 +20,7 @@ def invoice_table() -> rx.Component:
                 rx.el.p(
                     "No invoices yet.",
                     rx.cond(
-                        BillingState.offers_plans,
+                        BillingState.offers.plans,
                         " The first one appears here after you choose a plan.",
                         "",
                     ),

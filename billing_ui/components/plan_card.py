@@ -73,18 +73,18 @@ def _items(plan: rx.Var[PlanView]) -> rx.Component:
 
 def _actions() -> rx.Component:
     return rx.cond(
-        BillingState.offers_plans,
+        BillingState.offers.plans,
         rx.el.div(
             button_link("Choose a plan", PRICING, look="solid"),
-            rx.cond(BillingState.offers_portal, _manage("outline"), rx.fragment()),
+            rx.cond(BillingState.offers.portal, _manage("outline"), rx.fragment()),
             class_name="btns lead",
         ),
         rx.cond(
-            BillingState.offers_portal,
+            BillingState.offers.portal,
             rx.el.div(
                 # A banner that asks for money has the one solid button then.
                 rx.cond(BillingState.urgent, _manage("outline"), _manage("solid")),
-                rx.cond(BillingState.offers_change, _change_plan(), rx.fragment()),
+                rx.cond(BillingState.offers.change, _change_plan(), rx.fragment()),
                 class_name="btns lead",
             ),
             rx.fragment(),
@@ -176,7 +176,7 @@ def _no_plan() -> rx.Component:
         rx.el.p(
             rx.el.strong("No plan yet. ", class_name="medium"),
             rx.cond(
-                BillingState.offers_plans,
+                BillingState.offers.plans,
                 rx.fragment(
                     "Pick the plan that fits ",
                     BillingState.team_name,
@@ -194,12 +194,12 @@ def _footnote() -> rx.Component:
     return rx.cond(
         BillingState.may_manage,
         rx.cond(
-            BillingState.offers_portal,
+            BillingState.offers.portal,
             rx.el.p(
                 icon("lock"),
                 rx.el.span(
                     rx.cond(
-                        BillingState.offers_plans & (BillingState.plans.length() > 0),
+                        BillingState.offers.plans & (BillingState.plans.length() > 0),
                         "Your invoices stay here. ",
                         "",
                     ),

@@ -11,17 +11,17 @@ from billing_ui.states.result_view import RESULT_ICONS, ResultLine
 
 def visit_result() -> rx.Component:
     """Return the banner, green when something changed."""
-    title = BillingState.result_title
+    title = BillingState.result.title
     body = rx.cond(
-        BillingState.result.length() > 0,
-        rx.el.ul(rx.foreach(BillingState.result, _line), class_name="told"),
-        _then(BillingState.result_detail),
+        BillingState.result.lines.length() > 0,
+        rx.el.ul(rx.foreach(BillingState.result.lines, _line), class_name="told"),
+        _then(BillingState.result.detail),
     )
     dismiss = icon_button("close", "Dismiss", on_click=BillingState.dismiss_result)
     return rx.cond(
         title != "",
         rx.cond(
-            BillingState.result_changed,
+            BillingState.result.changed,
             banner(title, body, tone="green", icon_name="active", role="status", action=dismiss),
             banner(title, body, tone="gray", icon_name="check", role="status", action=dismiss),
         ),
@@ -32,13 +32,13 @@ def visit_result() -> rx.Component:
 def arrivals() -> rx.Component:
     """Return the banner of what changed while the page was open."""
     return rx.cond(
-        BillingState.arrived_title != "",
+        BillingState.arrived.title != "",
         banner(
-            BillingState.arrived_title,
+            BillingState.arrived.title,
             rx.cond(
-                BillingState.arrived.length() > 0,
-                rx.el.ul(rx.foreach(BillingState.arrived, _line), class_name="told"),
-                _then(BillingState.arrived_detail),
+                BillingState.arrived.lines.length() > 0,
+                rx.el.ul(rx.foreach(BillingState.arrived.lines, _line), class_name="told"),
+                _then(BillingState.arrived.detail),
             ),
             tone="green",
             icon_name="active",

@@ -107,6 +107,14 @@ def invoice_views(page: InvoicePage, reader: Reader, now: datetime) -> list[Invo
     return [_invoice_view(row, place, reader, now) for place, row in enumerate(page.rows)]
 
 
+def invoice_range(page: InvoicePage, reader: Reader) -> str:
+    """Return which invoices are shown: "1–8 of 24", or "5 invoices" when that is all of them."""
+    if page.first == 1 and page.last == page.total:
+        return reader.plural(page.total, "invoice", "invoices")
+    first, last, total = (reader.number(n) for n in (page.first, page.last, page.total))
+    return f"{first}–{last} of {total}" if first != last else f"{last} of {total}"
+
+
 def freshness_view(
     synced_at: datetime | None, *, stale: bool, reader: Reader, now: datetime
 ) -> FreshnessView:

@@ -9,7 +9,6 @@ from reflex.event import EventSpec
 from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.banners import banners_of
-from billing_ui.billing.changes import VisitText, describe_visit, tell
 from billing_ui.billing.feed import FeedEntry, load_feed
 from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, load_invoices
 from billing_ui.billing.portal import open_portal
@@ -20,7 +19,7 @@ from billing_ui.billing.summary import BillingSummary, load_billing
 from billing_ui.billing.visits import dismiss_visit, latest_outcome
 from billing_ui.clock import utc_now
 from billing_ui.i18n import Reader
-from billing_ui.payments.types import FlowType, PortalFlow, SubscriptionState
+from billing_ui.payments.types import FlowType, PortalFlow
 from billing_ui.states.account_view import (
     Detail,
     FreshnessView,
@@ -28,6 +27,7 @@ from billing_ui.states.account_view import (
     PaymentView,
     details_view,
     freshness_view,
+    invoice_range,
     invoice_views,
     payment_view,
 )
@@ -40,16 +40,17 @@ from billing_ui.states.failures import (
     in_words,
     problem_of,
 )
-from billing_ui.states.feed_view import FeedLine, arrival, feed_lines, is_fresh
+from billing_ui.states.feed_view import FeedLine, arrived_view, feed_lines, is_fresh
 from billing_ui.states.leaving import Departure, arrive, depart_for, leave_for_provider
 from billing_ui.states.live_pages import open_pages
+from billing_ui.states.offers_view import Offers, offers_of
 from billing_ui.states.plan_view import (
     NextInvoiceView,
     PlanView,
     next_invoice_view,
     plan_view,
 )
-from billing_ui.states.result_view import ResultLine, result_line
+from billing_ui.states.result_view import ResultView, visit_view
 from billing_ui.states.session import hand_over, identity_of, reader_of
 from billing_ui.states.spend_view import SpendView, spend_view
 from billing_ui.states.viewer import greet
@@ -105,24 +106,13 @@ class BillingState(rx.State):
     feed: list[FeedLine] = []  # noqa: RUF012
 
     shows_account: bool = False
-    offers_portal: bool = False
-    offers_plans: bool = False
-    offers_refresh: bool = False
-    offers_change: bool = False
-    offers_payment_update: bool = False
-    offers_details_update: bool = False
+    offers: Offers = Offers()
 
     invoices: list[InvoiceView] = []  # noqa: RUF012
     invoice_range: str = ""
 
-    result_title: str = ""
-    result_detail: str = ""
-    result: list[ResultLine] = []  # noqa: RUF012
-    result_changed: bool = False
-
-    arrived_title: str = ""
-    arrived_detail: str = ""
-    arrived: list[ResultLine] = []  # noqa: RUF012
+    result: ResultView = ResultView()
+    arrived: ResultView = ResultView()
 
     refreshing: bool = False
     refresh_problem: Problem = Problem()
@@ -247,8 +237,8 @@ class BillingState(rx.State):
             return to_sign_in(BILLING)
         if self._visit_id:
             await dismiss_visit(current_services(), identity, self._visit_id)
-        self._visit_id = self.result_title = self.result_detail = ""
-        self.result = []
+        self._visit_id = ""
+        self.result = ResultView()
         return rx.set_focus(HEADING)
 
     @rx.event
@@ -259,8 +249,7 @@ class BillingState(rx.State):
         if identity is None:
             return to_sign_in(BILLING)
         self._seen_change = self._newest_change
-        self.arrived_title = self.arrived_detail = ""
-        self.arrived = []
+        self.arrived = ResultView()
         return rx.set_focus(HEADING)
 
 
@@ -348,11 +337,10 @@ async def _show(state: BillingState, identity: Identity) -> bool:
         return False
     summary = await load_billing(services, identity)
     sees_account = identity.may(Action.VIEW_INVOICES) and summary.has_customer
-    now = utc_now()
-    spend = await load_spend(services, identity, now) if sees_account else None
-    entries = await load_feed(services, identity) if sees_account else ()
+    spend = await load_spend(services, identity, utc_now()) if sees_account else None
+    entries = await load_feed(services, identity) if summary.has_customer else ()
     _show_summary(state, summary, reader)
-    _show_offers(state, summary, may_refresh=identity.may(Action.SYNC))
+    state.offers = offers_of(summary, identity)
     _show_banners(state, summary, reader)
     state.shows_account = sees_account
     state.spend = spend_view(spend, reader)
@@ -360,11 +348,8 @@ async def _show(state: BillingState, identity: Identity) -> bool:
         await _show_invoices(state, identity, state._page)
     else:
         _show_page(state, NO_INVOICES)
-    await _show_result(state, services, identity, reader)
-    _show_feed(state, entries, reader)
-    state.tells_time = bool(state.freshness.age) or any(
-        is_fresh(entry.found_at, now) for entry in entries
-    )
+    await _show_result(state, services, identity)
+    _show_news(state, entries, reader)
     state.broken = False
     state.loaded = True
     return summary.out_of_date and not summary.mismatch
@@ -387,33 +372,13 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.freshness = freshness_view(summary.synced_at, stale=stale, reader=reader, now=now)
 
 
-def _show_offers(state: BillingState, summary: BillingSummary, *, may_refresh: bool) -> None:
-    """Offer what can work, and nothing else."""
-    usable = summary.has_customer and not summary.mismatch and not summary.customer_deleted
-    live = [plan for plan in summary.plans if plan.state.live]
-    flows = summary.capabilities.flows if usable and summary.can_manage else frozenset()
-    state.offers_portal = usable and summary.can_manage
-    state.offers_plans = (
-        summary.can_manage and not live and not summary.mismatch and summary.capabilities.checkout
-    )
-    state.offers_refresh = usable and may_refresh
-    # With several subscriptions the portal's first page is the place to choose between them.
-    state.offers_change = (
-        FlowType.SUBSCRIPTION_UPDATE in flows
-        and len(live) == 1
-        and live[0].state is SubscriptionState.ACTIVE
-    )
-    state.offers_payment_update = FlowType.PAYMENT_METHOD_UPDATE in flows
-    state.offers_details_update = FlowType.CUSTOMER_UPDATE in flows
-
-
 def _show_banners(state: BillingState, summary: BillingSummary, reader: Reader) -> None:
     state.banners = banner_views(
         banners_of(summary, utc_now(), reader.zone),
         summary.provider_name,
         reader,
-        portal=state.offers_portal,
-        payment=state.offers_payment_update,
+        portal=state.offers.portal,
+        payment=state.offers.payment,
     )
     state.urgent = any(banner.solid for banner in state.banners)
     state.payment_asked_for = any(banner.action == "payment" for banner in state.banners)
@@ -431,58 +396,29 @@ async def _show_invoices(state: BillingState, identity: Identity, cursor: str | 
 def _show_page(state: BillingState, page: InvoicePage) -> None:
     reader = reader_of(state)
     state.invoices = invoice_views(page, reader, utc_now())
-    state.invoice_range = _invoice_range(page, reader)
+    state.invoice_range = invoice_range(page, reader)
     state._older, state._newer = page.next_cursor, page.previous_cursor
 
 
-def _show_feed(state: BillingState, entries: Sequence[FeedEntry], reader: Reader) -> None:
+def _show_news(state: BillingState, entries: Sequence[FeedEntry], reader: Reader) -> None:
     """Show recent changes, and say above the plan which of them came while the page was open."""
     now = utc_now()
-    state.feed = feed_lines(entries, reader, now)
+    # A member sees no list of changes, but is told of those that come.
+    state.feed = feed_lines(entries, reader, now) if state.shows_account else []
     state._newest_change = newest = max((entry.id for entry in entries), default=0)
     seen = newest if state._seen_change is None else state._seen_change
     state._seen_change = seen
     # What came of the person's own visit has a banner already.
     new = [e for e in entries if e.id > seen and str(e.visit_id) != state._told_visit]
-    state.arrived_title = state.arrived_detail = ""
-    state.arrived = []
-    if len(new) == 1:
-        told = tell(new[0].change, reader)
-        state.arrived_title = told.sentence
-        state.arrived_detail = f"{told.upcoming} {arrival(new[0], reader, now)}".lstrip()
-    elif new:
-        state.arrived_title = "Your billing has changed."
-        state.arrived = [result_line(tell(entry.change, reader)) for entry in new]
+    state.arrived = arrived_view(new, reader, now)
+    shown = entries if state.shows_account else new
+    state.tells_time = bool(state.freshness.age) or any(is_fresh(e.found_at, now) for e in shown)
 
 
-def _invoice_range(page: InvoicePage, reader: Reader) -> str:
-    """Return which invoices are shown: "1–8 of 24", or "5 invoices" when that is all of them."""
-    if page.first == 1 and page.last == page.total:
-        return reader.plural(page.total, "invoice", "invoices")
-    first, last, total = (reader.number(n) for n in (page.first, page.last, page.total))
-    return f"{first}–{last} of {total}" if first != last else f"{last} of {total}"
-
-
-async def _show_result(
-    state: BillingState, services: Services, identity: Identity, reader: Reader
-) -> None:
+async def _show_result(state: BillingState, services: Services, identity: Identity) -> None:
     """Show what came of the person's last trip to the provider, until they put it away."""
     visit = await latest_outcome(services, identity)
     state._visit_id = str(visit.visit_id) if visit else ""
     # Told it stays, also once its banner was put away.
     state._told_visit = state._visit_id or state._told_visit
-    text = (
-        describe_visit(
-            visit.changes,
-            reader,
-            place=visit.kind.value,
-            plan=visit.plan,
-            upcoming=visit.upcoming,
-        )
-        if visit
-        else VisitText("")
-    )
-    state.result_title = text.heading
-    state.result_detail = text.detail
-    state.result = [result_line(told) for told in text.changes]
-    state.result_changed = visit is not None and bool(visit.changes)
+    state.result = visit_view(visit, reader_of(state))

@@ -9,7 +9,7 @@ from billing_ui.billing.changes import tell
 from billing_ui.billing.feed import FeedEntry
 from billing_ui.i18n import Reader
 from billing_ui.models import ChangeSource
-from billing_ui.states.result_view import change_icon
+from billing_ui.states.result_view import ResultView, change_icon, result_line
 
 _DAY: Final = timedelta(days=1)
 _SOURCES: Final = {
@@ -47,10 +47,16 @@ def feed_lines(entries: Sequence[FeedEntry], reader: Reader, now: datetime) -> l
     ]
 
 
-def arrival(entry: FeedEntry, reader: Reader, now: datetime) -> str:
-    """Return how and when a change came, as a sentence: "By portal visit, just now."."""
-    source = _SOURCES[entry.source]
-    return f"{source[0].upper()}{source[1:]}, {when(entry.found_at, reader, now)}."
+def arrived_view(entries: Sequence[FeedEntry], reader: Reader, now: datetime) -> ResultView:
+    """Return what came while the page was open; blank when nothing did."""
+    if not entries:
+        return ResultView()
+    told = [tell(entry.change, reader) for entry in entries]
+    if len(told) == 1:
+        detail = f"{told[0].upcoming} {_arrival(entries[0], reader, now)}".lstrip()
+        return ResultView(told[0].sentence, detail, changed=True)
+    lines = [result_line(each) for each in told]
+    return ResultView("Your billing has changed.", lines=lines, changed=True)
 
 
 def when(moment: datetime, reader: Reader, now: datetime) -> str:
@@ -68,3 +74,9 @@ def when(moment: datetime, reader: Reader, now: datetime) -> str:
 def is_fresh(moment: datetime, now: datetime) -> bool:
     """Return whether `when` counts minutes or hours, which go on."""
     return now - moment < _DAY
+
+
+def _arrival(entry: FeedEntry, reader: Reader, now: datetime) -> str:
+    """Return how and when a change came, as a sentence: "By portal visit, just now."."""
+    source = _SOURCES[entry.source]
+    return f"{source[0].upper()}{source[1:]}, {when(entry.found_at, reader, now)}."

@@ -1,9 +1,11 @@
-"""What came of a trip to the provider, change by change, each with the icon of what it is about."""
+"""What changed, as a banner above the plan tells it: each change with the icon of what it is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from billing_ui.billing.changes import Told
+from billing_ui.billing.changes import Told, describe_visit
+from billing_ui.billing.visits import VisitBanner
+from billing_ui.i18n import Reader
 
 _ICONS: Final = {
     "quantity_changed": "person",
@@ -28,6 +30,31 @@ class ResultLine:
     icon: str = _OTHERWISE
     sentence: str = ""
     upcoming: str = ""
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """What changed, in a banner: a title, then either what follows it or, of several changes, one line each.
+
+    Attributes:
+        changed: whether anything did. Without a title there is no banner.
+    """
+
+    title: str = ""
+    detail: str = ""
+    lines: list[ResultLine] = field(default_factory=list)
+    changed: bool = False
+
+
+def visit_view(visit: VisitBanner | None, reader: Reader) -> ResultView:
+    """Return what came of a trip to the provider; blank when there is none to tell of."""
+    if visit is None:
+        return ResultView()
+    text = describe_visit(
+        visit.changes, reader, place=visit.kind.value, plan=visit.plan, upcoming=visit.upcoming
+    )
+    lines = [result_line(told) for told in text.changes]
+    return ResultView(text.heading, text.detail, lines, changed=bool(visit.changes))
 
 
 def result_line(told: Told) -> ResultLine:

@@ -1,12 +1,14 @@
 """Recent changes as the page tells them."""
 
+from dataclasses import replace
+
 import pytest
 
+from billing_ui.accounts.errors import NoTeam
 from billing_ui.billing.feed import load_feed
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.models import ChangeSource
-from billing_ui.payments.types import NotAllowed
 from tests.unit.billing.factories import (
     NOW,
     PRO,
@@ -74,12 +76,30 @@ async def test_a_renewal_that_was_paid_is_told_as_a_payment(
     ]
 
 
-async def test_changes_are_not_for_members_nor_for_other_teams(
+async def test_a_member_is_told_of_the_plan_and_of_nothing_else(
     shop: Services, account: Account, driver: FakeDriver
 ) -> None:
     driver.has(snapshot(subscription(TEAM, 5), payment_methods=(card(),)))
     await sync_customer(shop, account.customer)
-    with pytest.raises(NotAllowed):
-        await load_feed(shop, await new_member(shop, account))
+    for number in range(1, 12):
+        paid = invoice(number, created_at=NOW.replace(day=9))
+        found = snapshot(
+            subscription(TEAM, 5), payment_methods=(card(f"{number:04}"),), invoices=(paid,)
+        )
+        driver.has(found)
+        await sync_customer(shop, account.customer)
+
+    feed = await load_feed(shop, await new_member(shop, account))
+
+    assert [entry.change.kind for entry in feed] == ["plan_changed", "quantity_changed"]
+
+
+async def test_changes_are_not_for_other_teams_nor_for_nobody(
+    shop: Services, account: Account, driver: FakeDriver
+) -> None:
+    driver.has(snapshot(subscription(TEAM, 5), payment_methods=(card(),)))
+    await sync_customer(shop, account.customer)
     stranger = await new_account(shop, name="Bluefin Studio")
     assert await load_feed(shop, stranger.identity) == ()
+    with pytest.raises(NoTeam):
+        await load_feed(shop, replace(account.identity, team_id=None, role=None))

@@ -16,6 +16,7 @@ from billing_ui.payments.types import NextInvoice, Snapshot, SubscriptionState
 from billing_ui.states.billing import BillingState
 from billing_ui.states.feed_view import when
 from billing_ui.states.plan_view import NextInvoiceView
+from billing_ui.states.result_view import ResultView
 from tests.unit.billing.factories import (
     AMERICAN,
     RENEWAL,
@@ -201,7 +202,7 @@ async def test_changes_are_sentences_with_how_we_know(
         *("by webhook", "just now"),
     )
     assert state.tells_time
-    assert state.arrived_title == "", "what was there when the page opened is no news"
+    assert state.arrived.title == "", "what was there when the page opened is no news"
 
 
 async def test_changes_that_come_while_the_page_is_open_are_said_above_the_plan(
@@ -216,16 +217,16 @@ async def test_changes_that_come_while_the_page_is_open_are_said_above_the_plan(
 
     state = await tab.state(BillingState)
     assert state.plans[0].name == "Pro"
-    assert state.arrived_title == "Your billing has changed."
-    assert [line.sentence for line in state.arrived] == [
+    assert state.arrived.title == "Your billing has changed."
+    assert [line.sentence for line in state.arrived.lines] == [
         "Plan changed from Team to Pro.",
         "Payment method changed to Visa ending in 0005.",
     ]
 
     await tab.send(BillingState.dismiss_arrivals)
-    assert (state.arrived_title, state.arrived) == ("", [])
+    assert state.arrived == ResultView()
     await tab.send(BillingState.tell_time)
-    assert state.arrived_title == "", "put away once, it stays away"
+    assert state.arrived.title == "", "put away once, it stays away"
 
 
 async def test_one_change_that_comes_says_what_is_next_and_where_it_is_from(
@@ -239,8 +240,27 @@ async def test_one_change_that_comes_says_what_is_next_and_where_it_is_from(
     await tab.send(BillingState.tell_time)
 
     state = await tab.state(BillingState)
-    assert state.arrived_title == "Seats set to 30."
-    assert state.arrived_detail == "By portal visit, just now."
+    assert state.arrived.title == "Seats set to 30."
+    assert state.arrived.detail == "By portal visit, just now."
+
+
+async def test_a_member_is_told_what_becomes_of_the_plan_and_of_no_card(
+    services: Services, account: Account, member: str, driver: FakeDriver
+) -> None:
+    tab = Tab(member)
+    await tab.send(BillingState.load)
+    driver.has(snapshot(subscription(TEAM, 30), payment_methods=(card("0005"),)))
+    await sync_customer(services, account.customer, source=ChangeSource.PORTAL)
+
+    await tab.send(BillingState.tell_time)
+
+    state = await tab.state(BillingState)
+    assert state.arrived.title == "Seats set to 30."
+    assert state.feed == []
+    assert "0005" not in tab.sent()
+
+    await tab.send(BillingState.dismiss_arrivals)
+    assert state.arrived == ResultView()
 
 
 async def test_time_is_told_only_while_something_new_is_on_the_page(

@@ -58,9 +58,9 @@ async def test_an_active_plan_shows_price_seats_and_renewal(owner: str) -> None:
     assert plan.when == "Renews on January 3, 2027"
     assert state.payment.label == "Visa ending in 4242"
     assert state.payment.expiry == "Expires 04/2030"
-    assert state.offers_portal
-    assert state.offers_change
-    assert not state.offers_plans
+    assert state.offers.portal
+    assert state.offers.change
+    assert not state.offers.plans
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,9 @@ async def test_an_ended_plan_offers_another_one_and_the_portal(
 ) -> None:
     state = await open_page(services, driver, ended())
 
-    assert state.offers_plans
-    assert state.offers_portal
-    assert not state.offers_change
+    assert state.offers.plans
+    assert state.offers.portal
+    assert not state.offers.change
 
 
 async def test_several_subscriptions_are_all_shown_and_none_is_changed_directly(
@@ -210,7 +210,7 @@ async def test_several_subscriptions_are_all_shown_and_none_is_changed_directly(
     state = await open_page(services, driver, subscription(TEAM, 3), other)
 
     assert [plan.name for plan in state.plans] == ["Team", "Pro"]
-    assert not state.offers_change
+    assert not state.offers.change
 
 
 async def test_a_team_without_a_customer_is_offered_plans_and_nothing_that_cannot_work(
@@ -222,8 +222,8 @@ async def test_a_team_without_a_customer_is_offered_plans_and_nothing_that_canno
 
     state = await tab.state(BillingState)
     assert state.plans == []
-    assert state.offers_plans
-    offers = (state.offers_portal, state.offers_refresh, state.offers_payment_update)
+    assert state.offers.plans
+    offers = (state.offers.portal, state.offers.refresh, state.offers.payment)
     assert not any(offers)
     assert not state.shows_account
 
@@ -236,7 +236,7 @@ async def test_a_member_sees_the_plan_and_whom_to_ask(member: str, account: Acco
     state = await tab.state(BillingState)
     assert state.plans[0].price == "$480.00"
     assert state.contact == account.identity.email
-    offers = (state.offers_portal, state.offers_plans, state.offers_refresh, state.offers_change)
+    offers = (state.offers.portal, state.offers.plans, state.offers.refresh, state.offers.change)
     assert not any(offers)
     assert not state.shows_account
 
@@ -254,8 +254,8 @@ async def test_a_customer_of_another_provider_is_explained(
         "Your billing is still with Polar; this site now uses Stripe.",
         "Contact support to move it.",
     )
-    assert not state.offers_portal
-    assert not state.offers_plans
+    assert not state.offers.portal
+    assert not state.offers.plans
 
 
 async def test_somebody_without_a_team_is_told_so(services: Services) -> None:
@@ -433,11 +433,11 @@ async def test_what_came_of_a_visit_stays_until_it_is_dismissed_for_good(
     tab = Tab(owner)
     await tab.send(BillingState.load)
     state = await tab.state(BillingState)
-    assert state.result_title == "Nothing changed"
-    assert not state.result_changed
+    assert state.result.title == "Nothing changed"
+    assert not state.result.changed
 
     await tab.send(BillingState.dismiss_result)
-    assert state.result_title == ""
+    assert state.result.title == ""
     await tab.send(BillingState.load)
 
-    assert state.result_title == ""
+    assert state.result.title == ""

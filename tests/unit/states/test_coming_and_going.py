@@ -42,10 +42,10 @@ async def test_coming_back_shows_the_billing_page_with_what_changed(
     assert redirect_of(answer) == "/settings/billing"
     await tab.send(BillingState.load)
     state = await tab.state(BillingState)
-    assert state.result_changed
-    assert state.result_title.startswith("Your billing is up to date: ")
+    assert state.result.changed
+    assert state.result.title.startswith("Your billing is up to date: ")
     assert ResultLine("plan", "Plan changed from Team to Pro.", "Renews on January 3, 2027.") in (
-        state.result
+        state.result.lines
     )
 
 
@@ -61,8 +61,8 @@ async def test_a_single_change_is_the_banner_itself(
     await tab.send(BillingState.load)
 
     state = await tab.state(BillingState)
-    assert (state.result_title, state.result_detail) == ("Seats set to 25.", "")
-    assert state.result == []
+    assert (state.result.title, state.result.detail) == ("Seats set to 25.", "")
+    assert state.result.lines == []
 
 
 async def test_a_caller_of_its_own_gets_the_browser_back_as_a_whole_document(
