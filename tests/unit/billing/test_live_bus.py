@@ -26,8 +26,8 @@ from billing_ui.billing.services import Services
 from billing_ui.database import Database
 from billing_ui.payments.driver import Drivers
 from tests.conftest import PostgresServer
+from tests.redis_server import RedisServer
 from tests.unit.billing.conftest import make_settings
-from tests.unit.billing.redis_server import RedisServer
 
 PATIENCE_SECONDS = 20
 
