@@ -157,11 +157,15 @@ def _controlled(account: Account, clock: Clock) -> control.Provider:
         with _refusing():
             yield from storms.storm(account, wish)
 
+    def dun(then: control.Outcome) -> None:
+        account.after_dunning = then
+
     def wipe() -> None:
         account.store.wipe()
         account.outbox.clear()
+        dun("cancel")
 
-    return control.Provider(call, account.store.transaction, advance, seed, storm, wipe)
+    return control.Provider(call, account.store.transaction, advance, dun, seed, storm, wipe)
 
 
 @contextmanager

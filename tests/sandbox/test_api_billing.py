@@ -292,6 +292,28 @@ def test_a_renewal_that_fails_is_past_due_tried_again_and_given_up(shop: Shop) -
     assert invoices(shop, customer)[-1].next_payment_attempt is None
 
 
+@pytest.mark.parametrize(
+    ("then", "later"), [("unpaid", "draft"), ("past_due", "open"), ("cancel", None)]
+)
+def test_what_was_tried_in_vain_becomes_what_the_owner_has_chosen(
+    shop: Shop, then: str, later: str | None
+) -> None:
+    customer, subscription = subscribed(shop)
+    settings = {"invoice_settings": {"default_payment_method": "pm_card_chargeCustomerFail"}}
+    batch(shop, {"path": f"/v1/customers/{customer}", "params": settings, "at": START + DAY})
+    choice = httpx.post(f"{shop.origin}/_control/dunning", json={"then": then})
+    choice.raise_for_status()
+    advance(shop, customer, START + 55 * DAY)
+    assert shop.subscription(subscription).status == ("canceled" if later is None else then)
+    assert [invoice.status for invoice in invoices(shop, customer)] == ["paid", "open"]
+    advance(shop, customer, START + 63 * DAY)
+    # What is billed to somebody who is on hold is not charged.
+    assert [invoice.status for invoice in invoices(shop, customer)][2:] == (
+        [later] if later else []
+    )
+    httpx.post(f"{shop.origin}/_control/dunning", json={"then": "cancel"}).raise_for_status()
+
+
 def test_a_new_card_heals_what_was_past_due(shop: Shop) -> None:
     customer, subscription = subscribed(shop)
     settings = {"invoice_settings": {"default_payment_method": "pm_card_chargeCustomerFail"}}

@@ -115,6 +115,7 @@ def test_a_batch_happens_whole_or_not_at_all(
         ("/faults", {"kind": "earthquake"}),
         ("/faults", {"kind": "error", "path": "("}),
         ("/advance", {"customer": "cus_1"}),
+        ("/dunning", {"then": "forgive"}),
     ],
 )
 def test_a_wrong_control_call_says_what_is_wrong(

@@ -4,6 +4,7 @@ All bodies are JSON.
 
     POST /_control/batch    {"calls": [{"method", "path", "params", "at", "as", "id"}]}
     POST /_control/advance  {"customer", "to"}
+    POST /_control/dunning  {"then"}
     POST /_control/seed     {"customers", "subscriptions_per_customer", "invoices_per_customer", …}
     POST /_control/storm    {"customers", "events", "seed"}
     GET, POST, DELETE /_control/faults   {"kind", "path", "method", "times", …}
@@ -17,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -27,6 +28,8 @@ from starlette.routing import BaseRoute, Route
 from billing_ui.sandbox.core.faults import Fault, Faults, Kind
 
 Json = dict[str, Any]
+Outcome = Literal["cancel", "unpaid", "past_due"]
+"""What becomes of a subscription once its invoice has been tried in vain for the last time."""
 Body = TypeVar("Body", bound="Strict")
 
 
@@ -78,6 +81,12 @@ class Advance(Strict):
     to: int
 
 
+class Dunning(Strict):
+    """What an account's owner would choose on the provider's own pages."""
+
+    then: Outcome
+
+
 class Seed(Strict):
     """Many customers at once, created evenly between two Unix times.
 
@@ -126,6 +135,7 @@ class Provider:
         call: Runs an API operation.
         together: Makes everything inside happen, or nothing.
         advance: Lets time pass for a customer until a Unix time; returns how much happened.
+        dun: Chooses what becomes of subscriptions whose invoices were tried in vain.
         seed: Inserts in bulk, a chunk for each step of the iterator, which yields counts.
         storm: Makes many changes, one for each step of the iterator, which yields how many events
             there were so far.
@@ -135,6 +145,7 @@ class Provider:
     call: Call
     together: Callable[[], AbstractContextManager[None]]
     advance: Callable[[str, int], int]
+    dun: Callable[[Outcome], None]
     seed: Callable[[Seed], Iterator[Json]]
     storm: Callable[[Storm], Iterator[int]]
     wipe: Callable[[], None]
@@ -157,6 +168,11 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
     async def advance(request: Request) -> Response:
         body = await parsed(request, Advance)
         return JSONResponse({"happened": provider.advance(body.customer, body.to)})
+
+    async def dunning(request: Request) -> Response:
+        body = await parsed(request, Dunning)
+        provider.dun(body.then)
+        return JSONResponse({"then": body.then})
 
     async def seed(request: Request) -> Response:
         wish, started = await parsed(request, Seed), time.perf_counter()
@@ -204,6 +220,7 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
     return [
         post("batch", batch),
         post("advance", advance),
+        post("dunning", dunning),
         post("seed", seed),
         post("storm", storm),
         post("faults", add_fault),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from billing_ui.sandbox.core.control import Outcome
 from billing_ui.sandbox.core.ids import new_id, owner_of
 from billing_ui.sandbox.core.outbox import Outbox
 from billing_ui.sandbox.core.store import Condition, Store
@@ -46,6 +47,8 @@ class Account:
         self.idempotency_key: str | None = None
         self.told = 0
         """How many events there were since the start, those of rehearsals included."""
+        self.after_dunning: Outcome = "cancel"
+        """What becomes of a subscription whose invoice was tried in vain for the last time."""
         self.clock_bell = asyncio.Event()
         """Rung when a test clock begins to advance."""
         self._lock = threading.RLock()

@@ -151,15 +151,21 @@ def _invoice(account: Account, invoice: Json) -> None:
         return
     account.store.put({**invoice, "_due": None, "auto_advance": False})
     subscription = invoicing.subscription_of(account, invoice)
-    if subscription and subscription["status"] in subscribing.LIVE:
+    if subscription is None or subscription["status"] not in subscribing.LIVE:
+        return
+    if account.after_dunning == "cancel":
         subscribing.end(account, subscription, reason="payment_failed")
+    elif account.after_dunning == "unpaid":
+        unpaid = billing.with_due({**subscription, "status": "unpaid"})
+        account.save(subscription, unpaid, "customer.subscription.updated")
 
 
 def _finalize(account: Account, invoice: Json) -> None:
-    """Finalize and charge a draft, unless its subscription's collection is paused."""
+    """Finalize and charge a draft, unless its subscription is unpaid or its collection paused."""
     subscription = invoicing.subscription_of(account, invoice)
     pause = subscription and subscription["pause_collection"]
-    if pause and pause["behavior"] == "keep_as_draft":
+    unpaid = subscription and subscription["status"] == "unpaid"
+    if unpaid or (pause and pause["behavior"] == "keep_as_draft"):
         account.store.put({**invoice, "_due": None, "auto_advance": False})
         return
     invoice = invoicing.finalize(account, invoice)
