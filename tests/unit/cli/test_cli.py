@@ -233,8 +233,8 @@ def test_a_team_or_a_customer_can_be_fetched_again(file: Path, sandbox_url: str)
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 2, "either --customer or --team"),
-        (("--team", "Acme", "--customer", "cus_x"), 2, "either --customer or --team"),
+        ((), 2, "one of --customer, --team and --all"),
+        (("--team", "Acme", "--customer", "cus_x"), 2, "one of --customer, --team and --all"),
         (("--team", "Acme"), 1, "Acme has no customer yet."),
         (("--team", "Nobody"), 1, "No team has this name or id."),
         (("--customer", "cus_x"), 1, "No customer cus_x here."),

@@ -13,11 +13,18 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import func, update
 from sqlmodel import SQLModel, col, select
 
+from billing_ui.accounts.teams import create_team
+from billing_ui.billing.live import Notice, TeamChanged
+from billing_ui.billing.live_bus import connected
+from billing_ui.billing.services import Services
 from billing_ui.database import Database
 from billing_ui.models import Customer, Invoice, Job, Subscription, SubscriptionItem
+from billing_ui.payments.driver import Drivers
+from billing_ui.settings import Settings
 from tests.conftest import running_sandbox
 
 KEY = "sk_test_everything"
@@ -114,11 +121,8 @@ async def test_a_copy_killed_half_way_is_gone_on_with(
         process.send_signal(signal.SIGKILL)
         await process.wait()
     killed_at = await count(database, Invoice)
-    async with start("sync", "--all") as process:
-        code, _, said = await outcome(process)
-    assert (code, "Another process" in said) == (1, True)
     async with database.write() as session:
-        # Its lease ends after a while.
+        # Its lease ends after a while, for which the next run would wait.
         await session.exec(
             update(Job).where(col(Job.name).like("backfill%")).values(lease_until=None)
         )
@@ -177,6 +181,39 @@ async def test_drift_is_reported_for_people_and_programs(
     assert code == 0, said
     assert f"{customer}: name is Someone here and Drifting at the provider" in said
     assert await count(database, Customer) == await at_the_provider(provider, "customers")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_the_command_fetches_is_told_to_the_application_at_once(
+    start: Callable[..., Any], database: Database, provider: str
+) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=provider, trust_env=False, headers=headers) as client:
+        customer = (await client.post("/v1/customers", data={"name": "Acme"})).json()["id"]
+    team = await create_team(database, "Acme")
+    settings = Settings(
+        _env_file=None,
+        database_url=database.engine.url.render_as_string(hide_password=False),
+        secret_key=SecretStr("for tests only"),
+        stripe_secret_key=SecretStr(KEY),
+    )
+    application = Services(settings, database, Drivers(settings))
+    told = asyncio.Event()
+
+    def hear(notice: Notice) -> None:
+        if isinstance(notice, TeamChanged) and notice.team_id == team.id:
+            told.set()
+
+    application.live.subscribe(hear)
+    async with (
+        connected(application),
+        start(*("customers", "link", "--team", "Acme", "--customer", customer)) as process,
+    ):
+        code, _, said = await outcome(process)
+        assert code == 0, said
+        async with asyncio.timeout(10):
+            await told.wait()
+    await application.drivers.close()
 
 
 async def test_the_worker_alone_fetches_what_is_out_of_date_and_stops_when_asked(
