@@ -99,9 +99,11 @@ class _Syncs:
         free = SYNCS_AT_ONCE - self._running
         if not free or not (self._more or await any_due(database, provider)):
             return 0
-        limit = 1 if await self._wait_for_provider() else free
+        one_by_one = await self._wait_for_provider()
+        limit = 1 if one_by_one else free
         fetches = await begin_due_fetches(database, provider, limit)
-        self._more = len(fetches) == limit
+        # Where waiting comes first, it is not done for nothing.
+        self._more = not one_by_one and len(fetches) == limit
         for customer_id, fetch in fetches.items():
             self._running += 1
             group.create_task(self._sync(customer_id, fetch))

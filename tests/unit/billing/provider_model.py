@@ -64,9 +64,14 @@ present_call: ContextVar[Call | None] = ContextVar("present_call", default=None)
 
 @dataclass
 class Account:
-    """What the provider knows of one customer; whatever changes gets a number that nothing else has."""
+    """What the provider knows of one customer; whatever changes gets a number that nothing else has.
+
+    Attributes:
+        version: how often something of it changed.
+    """
 
     customer: SnapshotCustomer
+    version: int = 0
     subscriptions: dict[str, SnapshotSubscription] = field(default_factory=dict)
     payment_methods: dict[str, SnapshotPaymentMethod] = field(default_factory=dict)
     invoices: dict[str, SnapshotInvoice] = field(default_factory=dict)
@@ -74,6 +79,14 @@ class Account:
     def newest_invoices(self) -> list[SnapshotInvoice]:
         """Return the invoices, newest first."""
         return list(reversed(self.invoices.values()))
+
+
+@dataclass(frozen=True)
+class Look:
+    """A snapshot that was told, and which version of the customer each of its two halves is."""
+
+    snapshot: Snapshot
+    versions: tuple[int, int]
 
 
 class ProviderModel(FakeDriver):
@@ -85,6 +98,7 @@ class ProviderModel(FakeDriver):
     def __init__(self) -> None:
         super().__init__()
         self.accounts: dict[str, Account] = {}
+        self.looks: dict[int, Look] = {}
         self.now = datetime.now(UTC).replace(microsecond=0)
         self._ids = count(1)
 
@@ -92,6 +106,7 @@ class ProviderModel(FakeDriver):
         """Begin again with nobody; time and numbers go on."""
         self.accounts.clear()
         self.events.clear()
+        self.looks.clear()
 
     # ------------------------------------------------------------ what happens at the provider
 
@@ -188,6 +203,7 @@ class ProviderModel(FakeDriver):
         self._log(customer_id, event)
 
     def _log(self, customer_id: str, kind: str) -> None:
+        self.accounts[customer_id].version += 1
         self.events.append(
             ProviderEvent(
                 id=f"evt_{self.number()}", type=kind, created_at=self.now, customer_id=customer_id
@@ -220,9 +236,10 @@ class ProviderModel(FakeDriver):
         ]
         deleted_invoices = tuple(sorted(set(invoices) - account.invoices.keys()))
         methods = tuple(account.payment_methods.values())
+        versions = (first.version, account.version)
         await self._stand_still()
         gone = first.customer.deleted
-        return Snapshot(
+        snapshot = Snapshot(
             provider="stripe",
             customer=first.customer,
             subscriptions=() if gone else tuple(first.subscriptions.values()),
@@ -230,6 +247,8 @@ class ProviderModel(FakeDriver):
             invoices=tuple(told),
             deleted_invoices=deleted_invoices,
         )
+        self.looks[id(snapshot)] = Look(snapshot, versions)
+        return snapshot
 
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
         """Walk the events, newest first."""
