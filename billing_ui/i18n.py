@@ -1,5 +1,6 @@
 """Money, dates and plurals in the reader's locale and the operator's time zone."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -7,7 +8,7 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale, UnknownLocaleError, localedata
 from babel.dates import (
     format_date,
     format_datetime,
@@ -28,6 +29,8 @@ from babel.numbers import (
 DEFAULT_LOCALE = "en_US"
 
 _WORTH_SHORTENING = 10_000
+
+_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 _WHOLE = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
 _THOUSANDTHS = "BHD JOD KWD OMR TND"
@@ -62,7 +65,7 @@ class Reader:
         # Decimals that are not usually written are written when they are not zero.
         usual = amount == round(amount, get_currency_precision(code))
         text = format_currency(amount, code, locale=self.locale, currency_digits=usual)
-        return text.replace("-", "−")
+        return self._within_english(text.replace("-", "−"))
 
     def short_money(self, minor: int, currency: str) -> str:
         """Return an amount without decimals, as short as an axis needs it: "$200" or "$25K"."""
@@ -72,7 +75,7 @@ class Reader:
         else:
             whole = self.locale.currency_formats["standard"].pattern.replace(".00", "")
             text = format_currency(amount, code, whole, locale=self.locale, currency_digits=False)
-        return text.replace("-", "−")
+        return self._within_english(text.replace("-", "−"))
 
     def currency_name(self, currency: str) -> str:
         """Return the currency's name in the plural, such as "US dollars"; English, as part of a sentence."""
@@ -84,19 +87,23 @@ class Reader:
 
     def date(self, moment: datetime) -> str:
         """Return the date in long form, such as "January 3, 2027"."""
-        return format_date(moment.astimezone(self.zone), format="long", locale=self.locale)
+        here = moment.astimezone(self.zone)
+        return self._within_english(format_date(here, format="long", locale=self.locale))
 
     def short_date(self, moment: datetime) -> str:
         """Return the date in medium form, such as "Jan 3, 2027", for dense tables."""
-        return format_date(moment.astimezone(self.zone), format="medium", locale=self.locale)
+        here = moment.astimezone(self.zone)
+        return self._within_english(format_date(here, format="medium", locale=self.locale))
 
     def day(self, moment: datetime) -> str:
         """Return day and month alone, such as "January 3", where the year goes without saying."""
-        return format_skeleton("MMMMd", moment, tzinfo=self.zone, locale=self.locale)
+        text = format_skeleton("MMMMd", moment, tzinfo=self.zone, locale=self.locale)
+        return self._within_english(text)
 
     def month(self, moment: datetime) -> str:
         """Return month and year, such as "January 2027"."""
-        return format_skeleton("yMMMM", moment, tzinfo=self.zone, locale=self.locale)
+        text = format_skeleton("yMMMM", moment, tzinfo=self.zone, locale=self.locale)
+        return self._within_english(text)
 
     def month_name(self, moment: datetime, width: Literal["wide", "abbreviated", "narrow"]) -> str:
         """Return the month alone: "January", "Jan" or "J"."""
@@ -106,15 +113,18 @@ class Reader:
     def months(self, first: datetime, last: datetime) -> str:
         """Return a span of months, such as "January – December 2026"."""
         begins, ends = (each.astimezone(self.zone).date() for each in (first, last))
-        return format_interval(begins, ends, skeleton="yMMMM", locale=self.locale)
+        text = format_interval(begins, ends, skeleton="yMMMM", locale=self.locale)
+        return self._within_english(text)
 
     def time(self, moment: datetime) -> str:
         """Return the time of day, such as "2:32 PM"."""
-        return format_time(moment, format="short", tzinfo=self.zone, locale=self.locale)
+        text = format_time(moment, format="short", tzinfo=self.zone, locale=self.locale)
+        return self._within_english(text)
 
     def date_and_time(self, moment: datetime) -> str:
         """Return date and time in long form with the zone, for titles."""
-        return format_datetime(moment, format="long", tzinfo=self.zone, locale=self.locale)
+        text = format_datetime(moment, format="long", tzinfo=self.zone, locale=self.locale)
+        return self._within_english(text)
 
     def short_date_and_time(self, moment: datetime) -> str:
         """Return date and time in short form, such as "Jan 3, 2027, 2:32 PM"."""
@@ -136,6 +146,15 @@ class Reader:
         form = one if _ENGLISH.plural_form(count) == "one" else other
         return f"{self.number(count)} {form}"
 
+    def _within_english(self, text: str) -> str:
+        """Return `text` so that it keeps its own order inside an English sentence, which runs left to right.
+
+        Without it the parts of "4 ديسمبر 2026" would change places.
+        """
+        if self.locale.text_direction == "ltr":
+            return text
+        return f"{_ISOLATE}{text}{_END_OF_ISOLATE}"
+
 
 _ENGLISH = Locale.parse("en")
 
@@ -156,7 +175,18 @@ def parse_locale(accept_language: str) -> Locale:
             ranked.append((-quality, position, tag))
     for _, _, tag in sorted(ranked):
         try:
-            return Locale.parse(tag, sep="-")
+            return _with_months_of_its_own(Locale.parse(tag, sep="-"))
         except (UnknownLocaleError, ValueError):
             continue
-    return Locale.parse(DEFAULT_LOCALE)
+    return _with_months_of_its_own(Locale.parse(DEFAULT_LOCALE))
+
+
+def _with_months_of_its_own(locale: Locale) -> Locale:
+    """Return `locale` with the names of months in a place that no other locale shares.
+
+    Babel resolves what a locale takes from its parents when it is first asked for, and writes it down
+    where they all look it up: after a Hebrew reader, a French one would read Hebrew months.
+    """
+    data = localedata.load(str(locale))
+    data["months"] = deepcopy(data["months"])
+    return locale

@@ -67,3 +67,32 @@ def test_days_and_months_are_written_as_the_reader_does(
 )
 def test_an_axis_has_short_amounts(minor: int, currency: str, text: str) -> None:
     assert US.short_money(minor, currency) == text
+
+
+def test_months_are_in_the_readers_language_whoever_read_before() -> None:
+    august = datetime(2026, 8, 4, tzinfo=UTC)
+    names = {
+        language: Reader(parse_locale(language), ZoneInfo("UTC")).month_name(august, "abbreviated")
+        for language in ("he-IL", "fr-FR", "ja-JP", "pt-BR")
+    }
+    assert names == {"he-IL": "אוג׳", "fr-FR": "août", "ja-JP": "8月", "pt-BR": "ago."}
+
+
+@pytest.mark.parametrize("language", ["ar", "he-IL", "fa"])
+def test_what_runs_right_to_left_keeps_its_order_inside_an_english_sentence(language: str) -> None:
+    reader = Reader(parse_locale(language), ZoneInfo("UTC"))
+    moment = datetime(2026, 12, 4, 10, 20, tzinfo=UTC)
+    texts = (
+        reader.money(48000, "usd"),
+        reader.short_money(40000, "usd"),
+        reader.date(moment),
+        reader.short_date(moment),
+        reader.day(moment),
+        reader.month(moment),
+        reader.months(moment, moment),
+        reader.time(moment),
+        reader.date_and_time(moment),
+    )
+    for text in texts:
+        assert (text[0], text[-1]) == ("\u2068", "\u2069")
+    assert "\u2068" not in US.date(moment)
