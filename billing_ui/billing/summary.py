@@ -41,6 +41,16 @@ _OWING: Final = frozenset(
 )
 """The states in which an open invoice keeps a subscription from going on."""
 
+_GOING_ON: Final = frozenset(
+    {
+        SubscriptionState.ACTIVE,
+        SubscriptionState.TRIALING,
+        SubscriptionState.PAST_DUE,
+        SubscriptionState.UNPAID,
+    }
+)
+"""The states of a subscription that goes on for all we know; one of them is what somebody calls their plan."""
+
 T = TypeVar("T")
 
 
@@ -260,8 +270,9 @@ async def _shown_subscriptions(session: AsyncSession, customer_id: UUID) -> Sequ
         .order_by(case((ended, 1), else_=0), col(Subscription.ended_at).desc(), *NEWEST_FIRST)
     )
     found = (await session.exec(query)).all()
-    going_on = [s for s in found if s.state != SubscriptionState.ENDED]
-    return going_on or found[:1]
+    live = [s for s in found if s.state != SubscriptionState.ENDED]
+    # First what goes on, then what stops or has not begun.
+    return sorted(live, key=lambda s: s.state not in _GOING_ON) or found[:1]
 
 
 async def _load_overdue(

@@ -18,9 +18,6 @@ from billing_ui.i18n import Reader
 BANNER_ICONS: Final = ("canceling", "clock", "failed", "paused", "warning")
 """Every icon a banner above the plan can have."""
 
-ACTIONS: Final = ("payment", "keep")
-"""What a banner's button can do: open the portal where the payment method is changed, or at its first page."""
-
 
 @dataclass(frozen=True)
 class BannerView:
@@ -28,7 +25,8 @@ class BannerView:
 
     Attributes:
         role: `alert` for what failed, `status` for the rest.
-        action: one of `ACTIONS`, or empty without a button; `label` is what stands on it.
+        action: what its button does, empty without one: "payment" opens the portal where the payment method is
+            changed, "keep" at its first page. `label` is what stands on it.
         pay_url: where a link with `pay_label` leads; empty without one.
         solid: which of the two is the one solid button of the page: "action", "pay" or neither.
     """
@@ -62,7 +60,15 @@ def banner_views(
         for each in banners
     ]
     first = next((view for view in views if view.solid), None)
-    return [view if view is first else replace(view, solid="") for view in views]
+    views = [view if view is first else replace(view, solid="") for view in views]
+    # One card pays them all: it is mended once, by the first banner that asks for it.
+    mending = next((view for view in views if view.action == "payment"), None)
+    return [
+        replace(view, action="", label="")
+        if view.action == "payment" and view is not mending
+        else view
+        for view in views
+    ]
 
 
 def _banner_view(

@@ -1,5 +1,6 @@
 """A year of spending as bars: how high each is, what stands on the axis, and the same in words."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
@@ -9,6 +10,10 @@ from billing_ui.i18n import Reader, to_major
 
 _FULL: Final = 0.85
 """How much of the drawing the highest bar takes; its amount stands above it."""
+
+
+_ROOM: Final = 5
+"""How many letters fit under a bar; the months of some languages cannot be abbreviated so far."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,10 @@ def spend_view(spend: Spend | None, reader: Reader) -> SpendView:
         for value in takewhile(lambda value: value < top, axis)
     ]
     period = reader.months(months[0].begins_at, months[-1].begins_at)
+    names = [reader.month_name(month.begins_at, "abbreviated") for month in months]
+    initials = [reader.month_name(month.begins_at, "narrow") for month in months]
+    if max(map(len, names)) > _ROOM:
+        names = initials
     total, average = reader.money(spend.total, currency), _average(spend, reader)
     return SpendView(
         total=total,
@@ -73,17 +82,17 @@ def spend_view(spend: Spend | None, reader: Reader) -> SpendView:
         others=_others(spend, reader),
         period=period,
         summary=_summary(spend, highest, f"{period}: {total} paid", average, reader),
-        axis=f"{max(len(tick.label) for tick in ticks)}ch",
+        axis=f"{max(_width(tick.label) for tick in ticks)}ch",
         bars=[
             Bar(
                 month=reader.month(month.begins_at),
-                name=reader.month_name(month.begins_at, "abbreviated"),
-                initial=reader.month_name(month.begins_at, "narrow"),
+                name=name,
+                initial=initial,
                 amount=reader.money(month.paid, currency),
                 height=_share(month.paid, top),
                 caption=reader.money(month.paid, currency) if month is highest else "",
             )
-            for month in months
+            for month, name, initial in zip(months, names, initials, strict=True)
         ],
         ticks=ticks,
     )
@@ -95,6 +104,11 @@ def _axis(highest: int) -> range:
     power = 10 ** (len(str(most)) - 1)
     step = max(digit * power for digit in (1, 2, 5) if digit * power <= most)
     return range(0, 2 * highest + step, step)
+
+
+def _width(text: str) -> int:
+    """Return how many characters can be seen of `text`: the marks that turn its direction cannot."""
+    return sum(unicodedata.category(character) != "Cf" for character in text)
 
 
 def _share(value: int, top: float) -> str:

@@ -134,19 +134,21 @@ async def test_one_team_never_sees_anothers(shop: Services, driver: FakeDriver) 
     assert summary.payment_method is None
 
 
-async def test_several_live_subscriptions_are_all_shown_newest_first(
+async def test_several_live_subscriptions_are_all_shown_the_newest_that_goes_on_first(
     shop: Services, driver: FakeDriver
 ) -> None:
     _, summary = await shown(
         shop,
         driver,
         subscription(PRO),
-        canceling(id="sub_2", items=(item(STARTER, id="si_2"),), created_at=NOW.replace(year=2027)),
+        canceling(id="sub_2", items=(item(STARTER, id="si_2"),), created_at=NOW.replace(year=2028)),
         ended(id="sub_3", items=(item(id="si_3"),)),
+        subscription(id="sub_4", items=(item(TEAM, id="si_4"),), created_at=NOW.replace(year=2027)),
     )
     assert [(plan.name, plan.state) for plan in summary.plans] == [
-        ("Starter", "canceling"),
+        ("Team", "active"),
         ("Pro", "active"),
+        ("Starter", "canceling"),
     ]
 
 

@@ -100,11 +100,13 @@ def test_where_nothing_can_be_pressed_nothing_is_asked_for() -> None:
     assert view.detail == "Stripe tries again on December 13, 2026."
 
 
-def test_two_failed_payments_name_their_plans_and_have_one_solid_button() -> None:
+def test_two_failed_payments_name_their_plans_and_are_mended_by_one_solid_button() -> None:
     first, second = views(failed(), failed(plan="Support"))
     assert first.title == "Payment of $480.00 for Team failed."
     assert second.title == "Payment of $480.00 for Support failed."
     assert (first.solid, second.solid) == ("action", "")
+    assert (first.action, second.action) == ("payment", "")
+    assert second.pay_label == "Pay invoice"
 
 
 def test_a_plan_on_hold_is_switched_on_by_paying() -> None:

@@ -7,7 +7,7 @@ import pytest
 from babel import Locale
 
 from billing_ui.billing.spend import Month, Spend
-from billing_ui.i18n import Reader
+from billing_ui.i18n import Reader, parse_locale
 from billing_ui.states.spend_view import SpendView, spend_view
 from tests.unit.billing.factories import AMERICAN
 
@@ -90,6 +90,13 @@ def test_a_german_reads_german_months_and_amounts() -> None:
     assert view.total == "1.654,55\u00a0$"
     assert [tick.label for tick in view.ticks] == ["0\u00a0$", "100\u00a0$", "200\u00a0$"]
     assert view.bars[2].month == "März 2026"
+
+
+def test_months_that_do_not_fit_under_their_bars_are_written_as_short_as_they_can_be() -> None:
+    arab = Reader(parse_locale("ar"), ZoneInfo("UTC"))
+    view = shown(*YEAR, reader=arab)
+    assert [bar.name for bar in view.bars[:2]] == ["ي", "ف"]
+    assert view.axis == f"{len('200 US$')}ch"
 
 
 def test_the_average_is_of_the_months_since_the_first_payment() -> None:
