@@ -223,6 +223,9 @@ async def _mark(services: Services, visit: PortalVisit, *, returned: bool) -> in
                 .where(col(PortalVisit.id) == visit.id)
                 .values(returned_at=utc_now(), wanted=goal, synced_at=None)
             )
+    if not returned:
+        # Nobody waits here for a sync; the worker does it.
+        services.work.ring()
     return goal
 
 

@@ -15,7 +15,7 @@ from sqlmodel import col, select, update
 from billing_ui.billing import worker
 from billing_ui.billing.catalog import portal_configuration_id
 from billing_ui.billing.customers import mark_customer_out_of_date
-from billing_ui.billing.fetches import begin_due_fetches, mark_out_of_date
+from billing_ui.billing.fetches import any_due, begin_due_fetches, mark_out_of_date
 from billing_ui.billing.live import Notice
 from billing_ui.billing.refresh import catch_up, refresh_billing
 from billing_ui.billing.services import Services
@@ -245,7 +245,7 @@ async def test_looking_for_work_does_not_grow_with_the_customers(
         for statement, parameters in asked:
             first = parameters[0] if isinstance(parameters, list) else parameters
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
-            steps = [row[3] for row in plan]
+            steps = [row.detail for row in plan]
             assert not [step for step in steps if step.startswith("SCAN customer")], statement
     await services.close()
 
@@ -392,7 +392,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
 ) -> None:
     account = await new_customer(services, driver)
     failures = [OperationalError("SELECT", None, OSError("gone")), OSError("refused")]
-    look = worker.any_due
+    look = any_due
 
     async def failing(database: Database, provider: Provider) -> bool:
         if failures:
@@ -402,7 +402,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
     async def no_pause(_self: object, _retry_after: float | None = None) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(worker, "any_due", failing)
+    monkeypatch.setattr("billing_ui.billing.worker.any_due", failing)
     monkeypatch.setattr(worker._Patience, "wait", no_pause)
     async with working(services):
         await until_current(services, account.customer)

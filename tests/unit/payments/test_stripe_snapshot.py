@@ -188,6 +188,61 @@ async def test_canceling_trialing_and_pausing_are_told_apart(
     assert found[paused.id].resumes_at == datetime.fromtimestamp(resumes, UTC)
 
 
+async def bill(sdk: stripe.StripeClient, customer: str, amount: int) -> str:
+    """Make a draft of an invoice and return its id."""
+    await sdk.v1.invoice_items.create_async(
+        {"customer": customer, "currency": "usd", "amount": amount}
+    )
+    made = await sdk.v1.invoices.create_async(
+        {"customer": customer, "pending_invoice_items_behavior": "include"}
+    )
+    return made.id
+
+
+async def test_an_invoice_that_is_asked_for_is_told_even_an_old_one(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    customer = await shop.customer(driver)
+    old, deleted = await bill(sdk, customer, 100), await bill(sdk, customer, 200)
+    for number in range(25):
+        newest = await bill(sdk, customer, 300 + number)
+    await sdk.v1.invoices.pay_async((await sdk.v1.invoices.finalize_invoice_async(old)).id)
+    await sdk.v1.invoices.delete_async(deleted)
+
+    unasked = await driver.fetch_snapshot(customer)
+    assert len(unasked.invoices) == 24
+    asked = await driver.fetch_snapshot(customer, invoices=(newest, old, deleted))
+    assert asked.invoices[:-1] == unasked.invoices
+    assert (asked.invoices[-1].id, asked.invoices[-1].status) == (old, "paid")
+    assert asked.deleted_invoices == (deleted,)
+
+
+async def test_everything_since_the_newest_invoice_we_have_is_told(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    customer = await shop.customer(driver)
+    made = [await bill(sdk, customer, 100 + number) for number in range(50)]
+    newest_first = made[::-1]
+    since = (await driver.fetch_snapshot(customer)).invoices[-1].created_at - timedelta(hours=1)
+    every = await driver.fetch_snapshot(customer, invoices_since=since)
+    assert [invoice.id for invoice in every.invoices] == newest_first
+    later = since + timedelta(days=1)
+    few = await driver.fetch_snapshot(customer, invoices_since=later)
+    assert [invoice.id for invoice in few.invoices] == newest_first[:24]
+
+
+async def test_the_invoices_of_a_deleted_customer_are_still_told(
+    driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
+) -> None:
+    customer = await shop.customer(driver)
+    await shop.subscribe(customer, await shop.price(await shop.product()))
+    [before] = (await driver.fetch_snapshot(customer)).invoices
+    await sdk.v1.customers.delete_async(customer)
+    deleted = await driver.fetch_snapshot(customer, invoices=(before.id,))
+    assert deleted.customer.deleted
+    assert [invoice.id for invoice in deleted.invoices] == [before.id]
+
+
 async def test_only_the_newest_invoices_are_fetched_newest_first(
     driver: StripeDriver, sdk: stripe.StripeClient, shop: Shop
 ) -> None:
