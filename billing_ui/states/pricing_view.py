@@ -81,7 +81,7 @@ def interval_name(interval: Interval) -> str:
     return _NAMES.get(interval) or per_interval(*interval).capitalize()
 
 
-def currency_choices(pricing: Pricing, reader: Reader) -> list[Choice]:
+def currency_choices(pricing: Pricing) -> list[Choice]:
     """Return the currencies to choose from; none when there is only one."""
     if len(pricing.currencies) < 2:
         return []

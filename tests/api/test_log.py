@@ -1,9 +1,7 @@
 """The log of a whole journey: everything that happened can be followed in it, and no secret found."""
 
 import json
-import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,14 +30,7 @@ SECRETS = {
 PASSWORD = "hunter2 correct horse battery"
 
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("log_restored")
 
 
 def log_as_in_production() -> None:

@@ -2,23 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from billing_ui.telemetry import configure_logging, redact
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
+pytestmark = pytest.mark.usefixtures("log_restored")
 
 SECRETS = [
     ("key sk_test_51Abc_xyz refused", "51Abc"),

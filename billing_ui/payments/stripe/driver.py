@@ -94,7 +94,6 @@ class StripeDriver:
         """
         self.capabilities = Capabilities(
             flows=frozenset(FlowType),
-            return_url=True,
             checkout=True,
             event_list=True,
             snapshot_calls=SNAPSHOT_CALLS,

@@ -56,9 +56,7 @@ class FakeDriver:
     webhook_events = ("customer.updated",)
 
     def __init__(self) -> None:
-        self.capabilities = Capabilities(
-            flows=frozenset(FlowType), return_url=True, checkout=True, event_list=True
-        )
+        self.capabilities = Capabilities(flows=frozenset(FlowType), checkout=True, event_list=True)
         self.snapshots: dict[str, Snapshot] = {}
         self.created: dict[tuple[object, int], Payer] = {}
         self.events: list[ProviderEvent] = []

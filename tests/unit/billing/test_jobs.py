@@ -243,9 +243,7 @@ def test_polling_recovers_every_few_seconds(services: Services) -> None:
 def test_without_an_event_list_everything_is_compared_often(
     services: Services, driver: FakeDriver
 ) -> None:
-    driver.capabilities = Capabilities(
-        flows=frozenset(), return_url=True, checkout=True, event_list=False
-    )
+    driver.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=False)
     jobs = {job.name: job.every for job in jobs_of(services)}
     assert jobs["reconcile"] < timedelta(hours=1)
     assert "recovery" not in jobs

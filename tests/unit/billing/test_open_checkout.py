@@ -228,8 +228,6 @@ async def test_another_providers_customer_is_a_mismatch(shop: Services) -> None:
 
 async def test_a_provider_without_checkout_says_so(shop: Services, driver: FakeDriver) -> None:
     account = await new_account(shop)
-    driver.capabilities = Capabilities(
-        flows=frozenset(), return_url=True, checkout=False, event_list=True
-    )
+    driver.capabilities = Capabilities(flows=frozenset(), checkout=False, event_list=True)
     with pytest.raises(InvalidRequest, match="no checkout"):
         await open_checkout(shop, account.identity, PRO)

@@ -329,9 +329,7 @@ async def test_a_plan_of_several_items_is_not_changed_by_a_link(
 
 async def test_a_flow_the_provider_lacks_is_refused(shop: Services, driver: FakeDriver) -> None:
     account = await subscribed(shop, driver, subscription(PRO))
-    driver.capabilities = Capabilities(
-        flows=frozenset(), return_url=False, checkout=True, event_list=True
-    )
+    driver.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=True)
     with pytest.raises(InvalidRequest, match=r"^flow: "):
         await open_portal(
             shop, account.identity, flow=PortalFlow(type=FlowType.PAYMENT_METHOD_UPDATE)

@@ -205,9 +205,7 @@ async def test_quiet_years_are_no_absence(synced: Services, driver: FakeDriver) 
 async def test_a_provider_without_an_event_list_is_not_asked(
     services: Services, driver: FakeDriver
 ) -> None:
-    driver.capabilities = Capabilities(
-        flows=frozenset(), return_url=True, checkout=True, event_list=False
-    )
+    driver.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=False)
     assert await recover(services) == 0
     assert driver.calls == []
 
