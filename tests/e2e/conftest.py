@@ -9,10 +9,9 @@ from filelock import FileLock
 from playwright.async_api import Browser
 
 from billing_ui.billing.services import Services
-from billing_ui.settings import Settings
 from tests.chromium import open_chromium
 from tests.e2e.factories import World
-from tests.e2e.sandbox import KEY, Sandbox
+from tests.e2e.sandbox import Sandbox
 from tests.e2e.server import LOCK, Server
 from tests.e2e.visitors import Visitors
 
@@ -60,17 +59,7 @@ async def sandbox(server: Server) -> AsyncIterator[Sandbox]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def services(server: Server) -> AsyncIterator[Services]:
     """The application's database and provider, for this process."""
-    opened = Services.open(
-        Settings(
-            _env_file=None,
-            port=server.port,
-            base_url=server.base_url,
-            database_url=server.database_url,
-            secret_key="for tests only",
-            stripe_secret_key=KEY,
-            stripe_api_base=server.api_base,
-        )
-    )
+    opened = server.open_services()
     yield opened
     await opened.close()
 

@@ -14,7 +14,10 @@ from typing import Final
 
 import httpx
 
+from billing_ui.billing.services import Services
 from billing_ui.settings import Settings
+from tests.conftest import free_port
+from tests.e2e.sandbox import KEY
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = _REPOSITORY / ".build" / "e2e"
@@ -26,14 +29,6 @@ _START_SECONDS: Final = 240.0
 _STOP_SECONDS: Final = 20.0
 _INHERITED: Final = ("SANDBOX_PORT", "STRIPE_API_BASE")
 """What a test run may be given: a recorder can then stand between the application and the sandbox."""
-
-
-def free_port() -> int:
-    """Return a port nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_free(port: int) -> bool:
@@ -71,12 +66,27 @@ class Server:
     @property
     def api_base(self) -> str:
         """Where its calls to the provider go: to a recorder in between, if there is one."""
-        return os.environ.get("STRIPE_API_BASE") or self.sandbox_url
+        given = self.settings.get("STRIPE_API_BASE") or os.environ.get("STRIPE_API_BASE")
+        return given or self.sandbox_url
 
     @property
     def database_url(self) -> str:
         """Its database."""
         return self.settings.get("DATABASE_URL") or f"sqlite:///{self.data / 'billing.db'}"
+
+    def open_services(self) -> Services:
+        """Open its database and its provider in this process, for a test's own use."""
+        return Services.open(
+            Settings(
+                _env_file=None,
+                port=self.port,
+                base_url=self.base_url,
+                database_url=self.database_url,
+                secret_key="for tests only",
+                stripe_secret_key=KEY,
+                stripe_api_base=self.api_base,
+            )
+        )
 
     @property
     def log(self) -> Path:

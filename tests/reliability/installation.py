@@ -11,10 +11,9 @@ from filelock import FileLock
 
 from billing_ui.billing.services import Services
 from billing_ui.migrations import upgrade
-from billing_ui.settings import Settings
-from tests.conftest import running_sandbox
+from tests.conftest import free_port, running_sandbox
 from tests.e2e.sandbox import KEY, Sandbox
-from tests.e2e.server import BUILD, Server, free_port
+from tests.e2e.server import BUILD, Server
 from tests.reliability.shop import Shop
 
 SECRET: Final = "whsec_reliability_tests"
@@ -93,16 +92,6 @@ def running(
 
 async def opened(server: Server) -> Services:
     """Return the database and provider of an installation, for the test's own use."""
-    services = Services.open(
-        Settings(
-            _env_file=None,
-            port=server.port,
-            base_url=server.base_url,
-            database_url=server.database_url,
-            secret_key="for tests only",
-            stripe_secret_key=KEY,
-            stripe_api_base=server.settings["STRIPE_API_BASE"],
-        )
-    )
+    services = server.open_services()
     await upgrade(services.settings.database_url)
     return services
