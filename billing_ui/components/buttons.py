@@ -22,9 +22,9 @@ def plain_link(label: Any, href: Any, **props: Any) -> rx.Component:
     return rx.el.A.create(label, href=href, **props)
 
 
-def button(label: Any, *, look: Look = "outline", extra: str = "", **props: Any) -> rx.Component:
+def button(label: Any, *, look: Look = "outline", **props: Any) -> rx.Component:
     """Return a button; there is one solid button a view."""
-    return rx.el.button(label, type="button", class_name=f"btn {look} {extra}".strip(), **props)
+    return rx.el.button(label, type="button", class_name=f"btn {look}", **props)
 
 
 def button_link(label: Any, to: Any, *, look: Look = "outline") -> rx.Component:
@@ -37,9 +37,8 @@ def busy_button(
     *,
     busy: rx.Var[bool],
     blocked: rx.Var[bool] | None = None,
-    look: Look = "outline",
+    look: Look | rx.Var[str] = "outline",
     leaves: bool = False,
-    extra: str = "",
     **props: Any,
 ) -> rx.Component:
     """Return a button that can show it is working.
@@ -50,6 +49,7 @@ def busy_button(
     Args:
         busy: whether this very button is working.
         blocked: whether pressing it would do nothing just now; `busy` when not given.
+        look: a variable where it changes: of two buttons that take turns, each takes the focus with it.
         leaves: whether it leads to another site, which an arrow shows.
     """
     idle = icon("leave") if leaves else rx.fragment()
@@ -58,7 +58,7 @@ def busy_button(
         label,
         rx.cond(busy, rx.fragment(), idle),
         type="button",
-        class_name=f"btn {look} {extra}".strip(),
+        class_name=f"btn {look}" if isinstance(look, str) else "btn " + look,
         aria_busy=busy,
         aria_disabled=busy if blocked is None else blocked,
         **props,

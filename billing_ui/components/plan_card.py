@@ -83,7 +83,7 @@ def _actions() -> rx.Component:
             BillingState.offers.portal,
             rx.el.div(
                 # A banner that asks for money has the one solid button then.
-                rx.cond(BillingState.urgent, _manage("outline"), _manage("solid")),
+                _manage(rx.cond(BillingState.urgent, "outline", "solid")),
                 rx.cond(BillingState.offers.change, _change_plan(), rx.fragment()),
                 class_name="btns lead",
             ),
@@ -92,7 +92,7 @@ def _actions() -> rx.Component:
     )
 
 
-def _manage(look: Look) -> rx.Component:
+def _manage(look: Look | rx.Var[str]) -> rx.Component:
     return busy_button(
         "Manage Billing",
         busy=BillingState.opening == "manage",

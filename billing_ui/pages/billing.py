@@ -8,6 +8,7 @@ from billing_ui.components.buttons import busy_button, button
 from billing_ui.components.clock import clock
 from billing_ui.components.departure import leave
 from billing_ui.components.feed import feed
+from billing_ui.components.focus_keeper import focus_keeper
 from billing_ui.components.frame import settings_page
 from billing_ui.components.freshness import freshness, refresh_failed
 from billing_ui.components.icons import icon
@@ -39,6 +40,7 @@ def billing() -> rx.Component:
         leave(BillingState.departure),
         clock(runs=BillingState.tells_time, on_minute=BillingState.tell_time),
         waking(BillingState.tell_time),
+        focus_keeper(within="main", refuge=HEADING),
         here=BILLING,
     )
 
