@@ -1,8 +1,12 @@
 """Teams, their people and what they pay for, made through the application's own modules."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
+
+from sqlalchemy import update
+from sqlmodel import col
 
 from billing_ui.accounts.sessions import sign_in_as
 from billing_ui.accounts.teams import add_member, create_team
@@ -10,7 +14,9 @@ from billing_ui.accounts.users import create_user
 from billing_ui.billing.customers import current_customer, link_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
-from billing_ui.models import Role
+from billing_ui.clock import utc_now
+from billing_ui.models import Customer, Role
+from billing_ui.payments.types import ProviderUnavailable
 from tests.e2e.sandbox import Sandbox
 
 
@@ -107,11 +113,42 @@ class World:
 
     async def refresh(self, person: Person) -> None:
         """Make the application's copy say what the provider says of a customer it knows already."""
+        await sync_customer(self.services, (await self.row(person)).id)
+
+    async def settle(self, person: Person) -> None:
+        """Wait until everything that happened so far has arrived in the application's copy."""
+        await self.sandbox.tell_all()
+        customer = await self.row(person)
+        await sync_customer(self.services, customer.id, after=customer.wanted)
+
+    async def row(self, person: Person) -> Customer:
+        """Return our row of the customer a person pays as."""
         provider = self.services.settings.payment_provider.value
         async with self.services.database.read() as session:
             customer = await current_customer(session, person.team_id, provider)
         assert customer is not None
-        await sync_customer(self.services, customer.id)
+        return customer
+
+    async def fall_behind(self, person: Person, age: timedelta) -> None:
+        """Make it look as if the provider had not answered about a customer for `age`.
+
+        The worker has tried so often that it waits for a while now: nobody comes before the page.
+        """
+        await self.settle(person)
+        now = utc_now()
+        async with self.services.database.write() as session:
+            await session.exec(
+                update(Customer)
+                .where(col(Customer.provider_customer_id) == person.customer)
+                .values(
+                    wanted=col(Customer.wanted) + 1,
+                    synced_at=now - age,
+                    attempts=20,
+                    failing_since=now - age,
+                    next_attempt_at=now + timedelta(minutes=30),
+                    sync_error=str(ProviderUnavailable()),
+                )
+            )
 
     async def sync(self, person: Person) -> None:
         """Make the application's copy say what the provider says."""

@@ -63,22 +63,42 @@ class Sandbox:
 
     @asynccontextmanager
     async def failing(self, kind: str, path: str = "/v1", **details: Any) -> AsyncIterator[None]:
-        """Let the provider fail meanwhile.
+        """Let the provider fail meanwhile, whoever asks: the page of a test, or the worker.
 
         Args:
             kind: "drop", "error", "latency" or "rate_limit".
             path: the beginning of the paths it strikes.
-            details: `seconds` of latency, `status` of an error, `retry_after` seconds, `method`, `times`.
+            details: `seconds` of latency, `status` of an error, `retry_after` seconds, `method`.
         """
-        fault = {"kind": kind, "path": path, **details}
-        response = await self._client.post("/_control/faults", json=fault)
-        assert response.is_success, response.text
+        await self.control("faults", {"kind": kind, "path": path, **details})
         try:
             yield
         finally:
-            headers = {"Content-Type": "application/json"}
-            response = await self._client.delete("/_control/faults", headers=headers)
-            assert response.is_success, response.text
+            await self._end_faults("faults")
+
+    async def tell_all(self) -> None:
+        """Return when the application has been told of everything that happened so far."""
+        await self.control("webhooks/flush", {})
+
+    @asynccontextmanager
+    async def telling_nothing(self) -> AsyncIterator[None]:
+        """Lose the events of what happens meanwhile on their way to the application."""
+        await self.tell_all()
+        await self.control("webhook_faults", {"kind": "lost"})
+        try:
+            yield
+            await self.tell_all()
+        finally:
+            await self._end_faults("webhook_faults")
+
+    @asynccontextmanager
+    async def giving_up(self, then: str) -> AsyncIterator[None]:
+        """Let subscriptions that were charged in vain to the end become `then` meanwhile."""
+        await self.control("dunning", {"then": then})
+        try:
+            yield
+        finally:
+            await self.control("dunning", {"then": "cancel"})
 
     async def subscription(self, customer: str) -> Json:
         """Return the only subscription of a customer, ended or not."""
@@ -97,6 +117,11 @@ class Sandbox:
             if not page["has_more"]:
                 return found
             query["starting_after"] = page["data"][-1]["id"]
+
+    async def _end_faults(self, kind: str) -> None:
+        headers = {"Content-Type": "application/json"}
+        response = await self._client.delete(f"/_control/{kind}", headers=headers)
+        assert response.is_success, response.text
 
 
 def renewal_of(subscription: Json) -> datetime:

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Page, WebSocketRoute, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 from sqlalchemy import update
 from sqlmodel import col, select
 
@@ -25,6 +25,7 @@ from tests.e2e.visitors import (
     said,
     type_card,
 )
+from tests.e2e.words import long_date
 
 
 async def continue_as(visitors: Visitors, account: str) -> Page:
@@ -49,6 +50,18 @@ async def past_due(world: World, sandbox: Sandbox) -> Person:
     await sandbox.batch({"method": "post", "path": path, "params": {"trial_end": "now"}})
     await world.refresh(person)
     return person
+
+
+async def pay_invoice(page: Page, alert: Locator, link: str) -> None:
+    """Pay the invoice a banner leads to on the provider's page, with a card that works."""
+    async with page.expect_popup() as opening:
+        await alert.get_by_role("link", name=re.compile(f"^{link}")).click()
+    invoice = await opening.value
+    await type_card(invoice)
+    pay = invoice.get_by_role("button", name=re.compile("^Pay "))
+    await pay.click()
+    await expect(pay).to_have_count(0)
+    await invoice.close()
 
 
 # ---------------------------------------------------------------- banners
@@ -102,6 +115,80 @@ async def test_an_open_invoice_is_paid_on_the_providers_page_in_a_tab_of_its_own
     await expect(page).to_have_url(re.compile(rf"{BILLING}$"))
 
 
+async def test_a_pause_shows_by_itself_with_its_end_and_so_does_that_it_is_over(
+    visitors: Visitors, world: World, sandbox: Sandbox
+) -> None:
+    person = await world.subscriber("pro")
+    subscription = await sandbox.subscription(person.customer)
+    path = f"/v1/subscriptions/{subscription['id']}"
+    page = await visitors.arrive(person=person)
+    plan = await billing_shown(page)
+    await expect(plan).to_contain_text("Active")
+    until = utc_now() + timedelta(days=40)
+    pause = {"behavior": "void", "resumes_at": int(until.timestamp())}
+
+    await sandbox.batch({"method": "post", "path": path, "params": {"pause_collection": pause}})
+
+    await expect(plan).to_contain_text("Paused")
+    await expect(plan).to_contain_text(f"Resumes on {long_date(until)}")
+    await expect(plan).not_to_contain_text("Renews on")
+    await expect(plan).not_to_contain_text("Next invoice")
+    banner = said(page, "Your plan is paused.")
+    await expect(banner).to_contain_text(f"Resumes on {long_date(until)}.")
+    assert await violations(page) == []
+    await sandbox.post(path, pause_collection="")
+    await expect(plan).to_contain_text("Active")
+    await expect(banner).to_have_count(0)
+
+
+async def test_a_plan_that_was_charged_in_vain_to_the_end_is_on_hold_until_its_invoice_is_paid(
+    visitors: Visitors, world: World, sandbox: Sandbox
+) -> None:
+    begin = utc_now() - timedelta(days=50)
+    clock = await sandbox.post(
+        "/v1/test_helpers/test_clocks", frozen_time=str(int(begin.timestamp()))
+    )
+    person = await world.customer(test_clock=clock["id"])
+    price = {"items[0][price]": "price_demo_pro_month"}
+    await sandbox.post("/v1/subscriptions", customer=person.customer, **price)
+    card = await sandbox.post(
+        "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=person.customer
+    )
+    default = {"invoice_settings[default_payment_method]": card["id"]}
+    await sandbox.post(f"/v1/customers/{person.customer}", **default)
+    page = await visitors.arrive(person=person)
+    plan = await billing_shown(page)
+    async with sandbox.giving_up("unpaid"):
+        now = str(int(utc_now().timestamp()))
+        await sandbox.post(f"/v1/test_helpers/test_clocks/{clock['id']}/advance", frozen_time=now)
+        await expect(plan).to_contain_text("Unpaid")
+    await expect(plan).to_contain_text("Payment overdue since")
+    await expect(plan).not_to_contain_text("Renews on")
+    alert = page.get_by_role("alert").filter(has_text="Pro is on hold.")
+    await expect(alert).to_contain_text("Pay the open invoice to switch it back on.")
+    await expect(page.locator(".btn.solid")).to_have_text(re.compile("^Pay invoice"))
+    assert await violations(page) == []
+    await pay_invoice(page, alert, "Pay invoice")
+    await expect(plan).to_contain_text("Active")
+    await expect(alert).to_have_count(0)
+
+
+async def test_a_first_payment_that_failed_is_finished_from_its_banner(
+    visitors: Visitors, world: World
+) -> None:
+    person = await world.subscriber("pro", card="pm_card_chargeCustomerFail")
+    page = await visitors.arrive(person=person)
+    plan = await billing_shown(page)
+    await expect(plan).to_contain_text("Incomplete")
+    await expect(plan).to_contain_text("First payment not finished")
+    alert = page.get_by_role("alert").filter(has_text="Payment not finished.")
+    await expect(alert).to_contain_text("Confirm it with your bank to start Pro.")
+    assert await violations(page) == []
+    await pay_invoice(page, alert, "Confirm payment")
+    await expect(plan).to_contain_text("Active")
+    await expect(alert).to_have_count(0)
+
+
 async def test_a_plan_set_to_cancel_is_kept(visitors: Visitors, world: World) -> None:
     page = await visitors.arrive(person=await world.subscriber("pro", cancel_at_period_end=True))
     await billing_shown(page)
@@ -142,16 +229,9 @@ async def test_data_that_cannot_be_fetched_says_its_age_and_that_we_keep_trying(
     visitors: Visitors, world: World, sandbox: Sandbox
 ) -> None:
     person = await world.subscriber("pro")
-    async with sandbox.failing("drop"):
-        async with world.services.database.write() as session:
-            await session.exec(
-                update(Customer)
-                .where(col(Customer.provider_customer_id) == person.customer)
-                .values(
-                    synced_at=utc_now() - timedelta(hours=2, minutes=5),
-                    sync_error="Stripe can't be reached right now. Nothing was changed.",
-                )
-            )
+    await world.fall_behind(person, timedelta(hours=2, minutes=5))
+    # Slow to fail, so that the page's own attempt is seen to begin and to end.
+    async with sandbox.failing("latency", seconds=1), sandbox.failing("drop"):
         page = await visitors.arrive(person=person)
         await billing_shown(page)
         await expect(page.get_by_text("2 h old", exact=True)).to_be_visible()
@@ -159,8 +239,11 @@ async def test_data_that_cannot_be_fetched_says_its_age_and_that_we_keep_trying(
         await expect(banner).to_contain_text(
             re.compile(r"You see the data from .+, 2 hours ago\. We keep trying; nothing is lost\.")
         )
+        again = button(banner, "Try again")
+        await expect(again).to_have_attribute("aria-busy", "true")
+        await expect(again).to_have_attribute("aria-busy", "false")
         assert await violations(page) == []
-    await button(banner, "Try again").click()
+    await again.click()
     await expect(banner).to_have_count(0)
     await expect(page.get_by_text(re.compile(" old$"))).to_have_count(0)
 

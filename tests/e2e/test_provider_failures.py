@@ -5,10 +5,8 @@ from datetime import timedelta
 
 import pytest
 from playwright.async_api import Locator, Page, expect
-from sqlalchemy import update
 from sqlmodel import col, func, select
 
-from billing_ui.clock import utc_now
 from billing_ui.models import Customer, PortalVisit
 from tests.e2e.factories import Person, World
 from tests.e2e.sandbox import Sandbox
@@ -36,16 +34,6 @@ async def visits_of(world: World, person: Person) -> int:
     query = select(func.count()).where(col(PortalVisit.team_id) == person.team_id)
     async with world.services.database.read() as session:
         return (await session.exec(query)).one()
-
-
-async def grow_old(world: World, person: Person, age: timedelta) -> None:
-    """Make our copy of a team's billing `age` old, and out of date."""
-    async with world.services.database.write() as session:
-        await session.exec(
-            update(Customer)
-            .where(col(Customer.team_id) == person.team_id)
-            .values(synced_at=utc_now() - age, wanted=col(Customer.wanted) + 1)
-        )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +146,7 @@ async def test_stale_data_says_its_age_and_is_kept(
     visitors: Visitors, world: World, sandbox: Sandbox
 ) -> None:
     person = await world.subscriber("pro")
-    await grow_old(world, person, timedelta(hours=2, minutes=5))
+    await world.fall_behind(person, timedelta(hours=2, minutes=5))
     async with sandbox.failing("drop"):
         page = await visitors.arrive(person=person)
         plan = await billing_shown(page)
@@ -167,9 +155,9 @@ async def test_stale_data_says_its_age_and_is_kept(
         await expect(page.get_by_text("2 h old", exact=True)).to_be_visible()
         await expect(plan).to_contain_text("$149.00 per month")
         await expect(region(page, "Invoices")).to_contain_text("$149.00")
-    await button(banner, "Try again").click()
+    await button(page, "Refresh").click()
     await expect(page.get_by_text("2 h old", exact=True)).to_have_count(0)
-    await expect(said(page, "2 hours ago")).to_have_count(0)
+    await expect(banner).to_have_count(0)
 
 
 async def test_refresh_fetches_what_changed_elsewhere(
@@ -242,7 +230,7 @@ async def test_the_server_stays_well_through_all_of_it(
 ) -> None:
     people = [await world.subscriber("pro") for _ in range(3)]
     pages = [await visitors.arrive(person=person) for person in people]
-    async with sandbox.failing("drop", times=7):
+    async with sandbox.failing("drop"):
         for page in pages:
             await billing_shown(page)
         await asyncio.gather(*(button(page, "Refresh").click() for page in pages))
