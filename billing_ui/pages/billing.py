@@ -138,7 +138,7 @@ def _no_team() -> rx.Component:
 def _broken() -> rx.Component:
     return banner(
         "Billing could not be loaded.",
-        rx.el.p("Nothing was changed. Try again in a moment."),
+        rx.el.p("Nothing was changed."),
         tone="red",
         icon_name="warning",
         role="alert",

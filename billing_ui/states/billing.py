@@ -37,6 +37,7 @@ from billing_ui.states.failures import (
     KNOWN_FAILURES,
     OUR_FAULT,
     Problem,
+    beside_try_again,
     in_words,
     problem_of,
 )
@@ -311,10 +312,8 @@ async def _fetch(
 
 
 def _not_fetched(problem: str) -> Problem:
-    # Whoever only looks did not mean to change anything, and the button beside it says what to do.
-    for needless in ("Nothing was changed.", "Try again in a moment."):
-        problem = problem.replace(needless, "").replace("  ", " ").strip()
-    return problem_of(problem)
+    # Whoever only looks did not mean to change anything.
+    return problem_of(beside_try_again(problem.replace("Nothing was changed.", "")))
 
 
 async def _turn_to(state: BillingState, cursor: str | None) -> EventSpec | None:

@@ -27,6 +27,11 @@ def problem_of(text: str) -> Problem:
     return Problem(title + stop.rstrip(), detail)
 
 
+def beside_try_again(text: str) -> str:
+    """Return `text` without the advice to try again, which stands on a button beside it."""
+    return text.replace("Try again in a moment.", "").replace("  ", " ").strip()
+
+
 def in_words(error: PaymentError | AccountError) -> str:
     """Return the sentence a person reads when an action fails with `error`."""
     match error:

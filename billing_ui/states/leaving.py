@@ -11,7 +11,7 @@ from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.handoff import seal_departure
 from billing_ui.billing.services import Services, current_services
 from billing_ui.states.addresses import departure_url, to_sign_in
-from billing_ui.states.failures import KNOWN_FAILURES, OUR_FAULT, in_words
+from billing_ui.states.failures import KNOWN_FAILURES, OUR_FAULT, beside_try_again, in_words
 from billing_ui.states.session import Owned, hand_over, identity_of
 
 OpenPage = Callable[[Services, Identity], Awaitable[str]]
@@ -94,5 +94,5 @@ def arrive(state: Leaving) -> None:
 async def _stay(state: Any, button: str, problem: str) -> None:
     async with state:
         state.opening = ""
-        state.problem = problem
+        state.problem = beside_try_again(problem)
         state.problem_button = button

@@ -126,12 +126,14 @@ async def test_a_portal_that_does_not_open_says_why_and_can_be_tried_again(
 ) -> None:
     tab = Tab(owner)
     await tab.send(BillingState.load)
-    driver.fail("start_portal_session", ProviderUnavailable("Stripe didn't answer in time."))
+    sentences = "Stripe didn't answer in time. Nothing was changed."
+    driver.fail("start_portal_session", ProviderUnavailable(f"{sentences} Try again in a moment."))
 
     await tab.send(BillingState.change_plan)
 
     state = await tab.state(BillingState)
-    assert (state.problem, state.opening) == ("Stripe didn't answer in time.", "")
+    # The button says the rest.
+    assert (state.problem, state.opening) == (sentences, "")
     assert state.departure.address == ""
     assert state.plans[0].name == "Team"
 
