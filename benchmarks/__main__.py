@@ -1,6 +1,7 @@
 """`python -m benchmarks [figure…]`: measure, print one table, and write JSON where asked to."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +42,8 @@ def main(
     unknown = set(figures or ()) - set(FIGURES)
     if unknown:
         raise typer.BadParameter(f"no such figure: {', '.join(sorted(unknown))}")
+    # Ended from outside, it ends what it has started, as after Ctrl+C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryDirectory(prefix="bench-") as directory:
         run = Run((database,) if database else tuple(Kind), quick, Path(directory))
         rows = asyncio.run(_measure(run, figures or list(FIGURES)))

@@ -50,10 +50,12 @@ async def provider(latency_ms: float = 0) -> AsyncIterator[str]:
 async def sandbox(directory: Path) -> AsyncIterator[str]:
     """Run the sandbox, empty, with its data in `directory`; yields its address."""
     port = free_port()
-    command = (sys.executable, "-m", "billing_ui.sandbox", "--port", str(port))
+    command = (sys.executable, "-m", "billing_ui.sandbox", "--exit-with-stdin")
     file = str(directory / f"sandbox-{port}.db")
     url = f"http://127.0.0.1:{port}"
-    async with _running((*command, "--database", file), f"{url}/_control/health"):
+    async with _running(
+        (*command, "--port", str(port), "--database", file), f"{url}/_control/health"
+    ):
         yield url
 
 
@@ -130,7 +132,7 @@ async def _running(
             *command,
             cwd=directory,
             env=_environment() | (environment or {}),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
