@@ -19,7 +19,8 @@ from billing_ui.billing.live_bus import connected
 from billing_ui.billing.services import Services, current_services, install_services
 from billing_ui.components.connection import connection_overlay
 from billing_ui.components.theme import STYLESHEETS
-from billing_ui.demo import SandboxRefused, prepare_demo
+from billing_ui.demo.calls import SandboxRefused
+from billing_ui.demo.preparation import prepare_demo
 from billing_ui.migrations import UnknownRevision, upgrade
 from billing_ui.pages import add_pages
 from billing_ui.payments.types import PaymentError

@@ -1,0 +1,1 @@
+"""The demo: teams and people of the sandbox, and two years of billing behind them."""
