@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.fetches import mark_values
-from billing_ui.billing.job_rows import end_turn, hold, remember, remembered, take_turn
+from billing_ui.billing.job_rows import await_turn, end_turn, hold, remember, remembered
 from billing_ui.billing.listed_rows import write_listed
 from billing_ui.billing.patience import ask
 from billing_ui.billing.ranges import Range, first_ranges
@@ -87,8 +87,8 @@ async def backfill(services: Services, report: Report = lambda _: None) -> Backf
     """Copy all customers, subscriptions and invoices of the active provider; goes on where an earlier run ended.
 
     Every page is written in the transaction that also writes down what is left, so a run may be killed
-    at any moment. Customers that were known whole before are fetched whole again at the end; the others are
-    partial until somebody looks at them.
+    at any moment; the next one waits until its lease has ended. Customers that were known whole before are
+    fetched whole again at the end; the others are partial until somebody looks at them.
 
     Args:
         report: is told how far it is after every page.
@@ -98,11 +98,9 @@ async def backfill(services: Services, report: Report = lambda _: None) -> Backf
         PaymentError: the provider cannot be asked. What was written stays, and the next run goes on there.
     """
     name = backfill_row(services.drivers.active.provider)
-    turn = await take_turn(services.database, name, first_due=utc_now(), at_once=True)
+    turn = await await_turn(services.database, name)
     if turn is None:
-        raise InvalidRequest(
-            "Another process is copying everything, or was until a moment ago. Try again in half a minute."
-        )
+        raise InvalidRequest("Another process is copying everything.")
     error: str | None = None
     try:
         return await hold(services.database, turn, _run(services, name, report))

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 LEASE: Final = timedelta(seconds=20)
 """A lease not renewed for so long belongs to a process that died."""
 _RENEW_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.5
 
 T = TypeVar("T")
 
@@ -85,6 +86,28 @@ async def take_turn(
         await end_turn(database, Turn(name, owner, 0, None), {})
         raise
     return Turn(name, owner, row.failures, row.error) if row else None
+
+
+async def await_turn(database: Database, name: str) -> Turn | None:
+    """Take the lease of a job, due or not, and wait for it when the process that holds it seems to have died.
+
+    Returns:
+        The turn, or None: another process is at it, for it renewed its lease meanwhile.
+    """
+    first_seen: datetime | None = None
+    while True:
+        turn = await take_turn(database, name, first_due=utc_now(), at_once=True)
+        if turn is not None:
+            return turn
+        query = select(Job.lease_until).where(Job.name == name)
+        async with database.read() as session:
+            lease_until = (await session.exec(query)).one()
+        if first_seen is None:
+            first_seen = lease_until
+            log.warning("job_waits", job=name, why="another run may have died: its lease must end")
+        elif lease_until != first_seen:
+            return None
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def hold(database: Database, turn: Turn, work: Coroutine[Any, Any, T]) -> T:

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import stripe
 from pydantic import SecretStr
-from sqlalchemy import Table, func, inspect, update
-from sqlmodel import SQLModel, col, select
+from sqlalchemy import Table, func, inspect
+from sqlmodel import SQLModel, select
 
-from billing_ui.billing import patience
+from billing_ui.billing import job_rows, patience
 from billing_ui.billing.backfill import (
     BackfillProgress,
     BackfillResult,
@@ -23,7 +23,7 @@ from billing_ui.billing.backfill import (
     backfill_row,
 )
 from billing_ui.billing.customers import ensure_customer
-from billing_ui.billing.job_rows import remembered, take_turn
+from billing_ui.billing.job_rows import hold, remembered, take_turn
 from billing_ui.billing.refresh import catch_up
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
@@ -343,14 +343,26 @@ async def test_a_provider_that_refuses_ends_it_with_its_reason_and_what_was_done
     assert await count(services, Subscription) == 1
 
 
-async def test_two_do_not_copy_at_the_same_time(services: Services, driver: FakeDriver) -> None:
+async def test_two_do_not_copy_at_the_same_time(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_rows, "_RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(job_rows, "_LOOK_SECONDS", 0.05)
     turn = await take_turn(services.database, ROW, first_due=utc_now(), at_once=True)
     assert turn
+    copying = asyncio.create_task(hold(services.database, turn, asyncio.Event().wait()))
     with pytest.raises(InvalidRequest, match="Another process"):
         await backfill(services)
-    async with services.database.write() as session:
-        # It died, and a while went by.
-        await session.exec(update(Job).where(col(Job.name) == ROW).values(lease_until=utc_now()))
+    copying.cancel()
+    await asyncio.wait([copying])
+
+
+async def test_a_copy_waits_for_the_lease_of_one_that_died(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_rows, "LEASE", timedelta(seconds=0.2))
+    monkeypatch.setattr(job_rows, "_LOOK_SECONDS", 0.05)
+    assert await take_turn(services.database, ROW, first_due=utc_now(), at_once=True)
     assert isinstance(await backfill(services), BackfillResult)
 
 
