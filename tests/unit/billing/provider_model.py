@@ -149,6 +149,13 @@ class ProviderModel(FakeDriver):
         changed = only.model_copy(update={"quantity": self.number()})
         self._put(customer_id, found.model_copy(update={"items": (changed,)}))
 
+    def replace_item(self, customer_id: str, subscription_id: str) -> None:
+        """Put an item of another id, and of a higher quantity, in the place of the one there is."""
+        found = self.accounts[customer_id].subscriptions[subscription_id]
+        number = self.number()
+        items = (item(id=f"si_{number}", quantity=number),)
+        self._put(customer_id, found.model_copy(update={"items": items}))
+
     def toggle_cancellation(self, customer_id: str, subscription_id: str) -> None:
         """Schedule a cancellation, or withdraw it."""
         found = self.accounts[customer_id].subscriptions[subscription_id]

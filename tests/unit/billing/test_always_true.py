@@ -313,6 +313,7 @@ def possible_changes(provider: ProviderModel, name: str) -> dict[str, Callable[[
             changes[f"bill {status}"] = partial(provider.bill, name, status)
     for key in account.subscriptions:
         changes[f"quantity of {key}"] = partial(provider.change_quantity, name, key)
+        changes[f"item of {key}"] = partial(provider.replace_item, name, key)
         changes[f"cancellation of {key}"] = partial(provider.toggle_cancellation, name, key)
         changes[f"end {key}"] = partial(provider.end, name, key)
     for key in account.payment_methods:
@@ -335,12 +336,14 @@ class AlwaysTrue(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.provider = self.world.provider
+        self.late_ones_first = False
         self.visits: list[tuple[str, UUID]] = []
         self.customers: dict[str, UUID] = {}
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(late_ones_first=st.booleans())
+    def begin(self, late_ones_first: bool) -> None:
         """Two teams with a customer each, fetched once."""
+        self.late_ones_first = late_ones_first
         self.provider.forget()
         for customer_id in OURS:
             self.provider.open_account(customer_id)
@@ -391,6 +394,17 @@ class AlwaysTrue(RuleBasedStateMachine):
             process,
             work_once(services) if by_worker else sync_customer(services, self.customers[name]),
         )
+
+    @precondition(lambda self: self.world.held())
+    @rule(answers=st.integers(0, 3), name=WHO)
+    def a_sync_is_overtaken(self, answers: int, name: str) -> None:
+        """It hangs for so long that its lease ends, and another process begins the same."""
+        self.time_passes()
+        process = 1 - self.world.held()[0].process
+        self.world.begin(
+            process, sync_customer(self.world.processes[process], self.customers[name])
+        )
+        self._answer(self.world.actors[-1:], answers)
 
     @rule(process=PROCESS, name=WHO)
     def somebody_goes_to_the_portal(self, process: int, name: str) -> None:
@@ -444,7 +458,7 @@ class AlwaysTrue(RuleBasedStateMachine):
             return
         while self.world.actors:
             if held := self.world.held():
-                self.world.go_on(held[0])
+                self.world.go_on(held[-1 if self.late_ones_first else 0])
             else:
                 # Whoever still waits does so for somebody dead, whose lease runs out.
                 self.world.run(self._expire())
