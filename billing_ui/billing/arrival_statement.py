@@ -12,19 +12,14 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlalchemy.sql.selectable import CTE, TableValuedAlias
 from sqlalchemy.types import Text
-from sqlmodel import SQLModel, col
+from sqlmodel import col
 
 from billing_ui.billing.fetches import Mirror, mark_values
 from billing_ui.models import Catalog, Customer, InboxEvent
+from billing_ui.models.columns import table_of
 
 ROWS: Final = "rows"
 """The statement's one parameter: rows of `InboxEvent` as JSON, in the order of their keys."""
-
-
-def table_of(model: type[SQLModel]) -> Table:
-    """Return the table of a model."""
-    table: Table = model.__table__  # type: ignore[attr-defined]
-    return table
 
 
 def marking(mirror: Mirror, inserted: Any) -> dict[str, Any]:

@@ -10,19 +10,21 @@ from typing import Any, Final, TypeAlias
 import structlog
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.billing.arrival_statement import ROWS, marking, storing_statement, table_of
+from billing_ui.billing.arrival_statement import ROWS, marking, storing_statement
 from billing_ui.billing.fetches import Mirror
 from billing_ui.billing.group_commit import GroupCommit
+from billing_ui.billing.upsert import insert_into
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.direct import Direct
 from billing_ui.models import Catalog, Customer, EventSource, InboxEvent, PaymentMethod
+from billing_ui.models.columns import table_of
 from billing_ui.payments.types import ProviderEvent
 from billing_ui.settings import Provider
 
@@ -249,14 +251,9 @@ async def _mark(
     """Insert rows, or mark those that are there as often as their `wanted` says."""
     if not rows:
         return
-    statement = _insert(connection, mirror)
+    statement = insert_into(connection, mirror)
     key = ["provider", "provider_customer_id"] if mirror is Customer else ["provider"]
     marked = statement.on_conflict_do_update(
         index_elements=key, set_=marking(mirror, statement.excluded)
     )
     await connection.execute(marked, list(rows))
-
-
-def _insert(connection: AsyncConnection, model: type[SQLModel]) -> Any:
-    table = table_of(model)
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Table, inspect, select
+from sqlalchemy import select
 from sqlmodel import SQLModel, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,6 +17,7 @@ from billing_ui.billing.stored_rows import (
     subscription_row,
 )
 from billing_ui.models import Customer, Invoice, PaymentMethod, Subscription, SubscriptionItem
+from billing_ui.models.columns import table_of
 from billing_ui.payments.types import Snapshot
 
 # Neither is a fact of the customer's: documents change with the API's version, addresses with every answer.
@@ -61,8 +62,7 @@ async def load_copy(session: AsyncSession, customer: Customer) -> Copy:
     """Return our copy of a customer, without the provider's own documents."""
 
     async def rows(model: type[SQLModel], *conditions: Any) -> Sequence[Mapping[str, Any]]:
-        table: Table = inspect(model).local_table
-        columns = [column for column in table.c if column.name != "raw"]
+        columns = [column for column in table_of(model).c if column.name != "raw"]
         query = select(*columns).where(*conditions)
         connection = await session.connection()
         return [dict(row) for row in (await connection.execute(query)).mappings()]

@@ -16,16 +16,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
     Result,
-    Table,
     func,
-    inspect,
     literal_column,
     or_,
     update,
@@ -38,6 +36,7 @@ from billing_ui.billing.wake import Wake
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.models import Catalog, Customer
+from billing_ui.models.columns import table_of
 from billing_ui.payments.types import ProviderUnavailable
 from billing_ui.settings import Provider
 from billing_ui.telemetry import current_request_id
@@ -82,7 +81,7 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
         sqlalchemy.exc.NoResultFound: there is no such row.
     """
     statement = (
-        update(_table(mirror))
+        update(table_of(mirror))
         .where(_key(mirror) == key)
         .values(**mark_values(mirror, current_request_id()))
         .returning(col(mirror.wanted))
@@ -116,7 +115,7 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
     """
     owner, now = secrets.token_hex(8), utc_now()
     statement = (
-        update(_table(mirror))
+        update(table_of(mirror))
         .where(_key(mirror) == key, col(mirror.applied) < goal, _unleased(mirror, now))
         .values(**_lease(mirror, owner, now))
         .returning(col(mirror.fetch_no), col(mirror.wanted))
@@ -141,7 +140,7 @@ async def begin_due_fetches(
     # Processes that look at the same time pick different rows; whose a row is, the lease decides.
     due = _due(provider, now, limit).with_for_update(skip_locked=True).cte("due")
     statement = (
-        update(_table(Customer))
+        update(table_of(Customer))
         .where(col(Customer.id).in_(select(due.c.id)))
         .values(**_lease(Customer, owner, now))
         .returning(
@@ -255,7 +254,7 @@ async def accept_fetch(
     """
     reached = {} if partial else {"applied": fetch.wanted}
     statement = (
-        update(_table(mirror))
+        update(table_of(mirror))
         .where(
             _key(mirror) == key,
             col(mirror.fetch_no) == fetch.number,
@@ -281,7 +280,7 @@ async def give_back(
 ) -> None:
     """Give the lease of a fetch back and write `values`, unless another holds it by now."""
     statement = (
-        update(_table(mirror))
+        update(table_of(mirror))
         .where(_key(mirror) == key, col(mirror.lease_owner) == fetch.owner)
         .values(lease_owner=None, lease_until=None, **values)
     )
@@ -292,10 +291,6 @@ async def _execute(session: AsyncSession, statement: Executable) -> Result[Any]:
     # Not through the session: it would look for objects of its own that the statement changes.
     connection = await session.connection()
     return await connection.execute(statement)
-
-
-def _table(mirror: Mirror) -> Table:
-    return cast(Table, inspect(mirror).local_table)
 
 
 def _key(mirror: Mirror) -> Any:

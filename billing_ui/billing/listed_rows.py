@@ -6,13 +6,11 @@ known better, nothing is overwritten; only invoices that we have never seen are 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Table, delete, inspect, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.fetches import mark_values
@@ -22,7 +20,9 @@ from billing_ui.billing.stored_rows import (
     item_rows,
     subscription_row,
 )
+from billing_ui.billing.upsert import insert_into, upsert
 from billing_ui.models import Customer, Invoice, Subscription, SubscriptionItem, Team
+from billing_ui.models.columns import table_of
 from billing_ui.payments.types import Snapshot, SnapshotCustomer
 
 _SETTLED: Final = frozenset({"paid", "void"})
@@ -56,8 +56,8 @@ async def write_listed(session: AsyncSession, provider: str, snapshots: Sequence
     await _claim(connection, known, detailed)
     pairs = [(known[one.customer.id], one) for one in listed]
     written = len(detailed)
-    written += await _write_subscriptions(connection, [pair for pair in pairs if pair[0].partial])
-    written += await _write_invoices(connection, pairs)
+    written += await _write_subscriptions(session, [pair for pair in pairs if pair[0].partial])
+    written += await _write_invoices(session, pairs)
     return written
 
 
@@ -73,26 +73,26 @@ async def _write_customers(
         rows = [
             {"provider_customer_id": one.id, **bare, **customer_details(one)} for one in detailed
         ]
-        statement = _insert(connection, Customer)
+        statement = insert_into(connection, Customer)
         values = {name: statement.excluded[name] for name in customer_details(detailed[0])}
         await connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["provider", "provider_customer_id"],
                 set_=values,
-                where=_table(Customer).c.partial,
+                where=table_of(Customer).c.partial,
             ),
             rows,
         )
     if len(detailed) < len(customers):
         rows = [{"provider_customer_id": one.id, **bare} for one in customers]
-        await connection.execute(_insert(connection, Customer).on_conflict_do_nothing(), rows)
+        await connection.execute(insert_into(connection, Customer).on_conflict_do_nothing(), rows)
 
 
 async def _lock(
     connection: AsyncConnection, provider: str, ids: Sequence[str]
 ) -> Mapping[str, _Known]:
     """Return our rows; until the transaction ends no full snapshot is written to them."""
-    customer = _table(Customer).c
+    customer = table_of(Customer).c
     query = (
         select(customer.provider_customer_id, customer.id, customer.partial)
         .where(customer.provider == provider, customer.provider_customer_id.in_(ids))
@@ -116,20 +116,20 @@ async def _claim(
     wishes = {one.team_id: one for one in customers if one.team_id}
     if not wishes:
         return
-    customer, team = _table(Customer).c, _table(Team).c
+    customer, team = table_of(Customer).c, table_of(Team).c
     taken = select(customer.team_id).where(customer.team_id.in_(wishes))
     query = select(team.id).where(team.id.in_(wishes), team.id.not_in(taken))
     for team_id in (await connection.execute(query)).scalars().all():
         wish = wishes[team_id]
         await connection.execute(
-            update(_table(Customer))
+            update(table_of(Customer))
             .where(customer.id == known[wish.id].id, customer.team_id.is_(None))
             .values(team_id=team_id, generation=wish.generation)
         )
 
 
 async def _write_subscriptions(
-    connection: AsyncConnection, pairs: Sequence[tuple[_Known, Snapshot]]
+    session: AsyncSession, pairs: Sequence[tuple[_Known, Snapshot]]
 ) -> int:
     rows = [
         subscription_row(ours.id, one, each) for ours, one in pairs for each in one.subscriptions
@@ -137,74 +137,53 @@ async def _write_subscriptions(
     if not rows:
         return 0
     items = [row for _, one in pairs for each in one.subscriptions for row in item_rows(one, each)]
-    await _upsert(connection, Subscription, rows)
-    item = _table(SubscriptionItem).c
+    await upsert(session, Subscription, rows)
+    item = table_of(SubscriptionItem).c
+    connection = await session.connection()
     await connection.execute(
-        delete(_table(SubscriptionItem)).where(
+        delete(table_of(SubscriptionItem)).where(
             item.provider == rows[0]["provider"],
             item.subscription_id.in_([row["id"] for row in rows]),
         )
     )
-    if items:
-        await _upsert(connection, SubscriptionItem, items)
+    await upsert(session, SubscriptionItem, items)
     return len(rows)
 
 
-async def _write_invoices(
-    connection: AsyncConnection, pairs: Sequence[tuple[_Known, Snapshot]]
-) -> int:
+async def _write_invoices(session: AsyncSession, pairs: Sequence[tuple[_Known, Snapshot]]) -> int:
     partial = [
         invoice_row(ours.id, one, each)
         for ours, one in pairs
         if ours.partial
         for each in one.invoices
     ]
-    if partial:
-        await _upsert(connection, Invoice, partial)
+    await upsert(session, Invoice, partial)
     whole = [
         invoice_row(ours.id, one, each)
         for ours, one in pairs
         if not ours.partial
         for each in one.invoices
     ]
-    return len(partial) + (await _add_invoices(connection, whole) if whole else 0)
+    return len(partial) + (await _add_invoices(session, whole) if whole else 0)
 
 
-async def _add_invoices(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> int:
+async def _add_invoices(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> int:
     """Insert the invoices we have never seen of customers that are whole."""
-    invoice = _table(Invoice).c
+    invoice = table_of(Invoice).c
     provider, ids = rows[0]["provider"], [row["id"] for row in rows]
+    connection = await session.connection()
     query = select(invoice.id).where(invoice.provider == provider, invoice.id.in_(ids))
     known = set((await connection.execute(query)).scalars().all())
     new = [row for row in rows if row["id"] not in known]
     if not new:
         return 0
-    await connection.execute(_insert(connection, Invoice).on_conflict_do_nothing(), new)
+    await connection.execute(insert_into(connection, Invoice).on_conflict_do_nothing(), new)
     # One that can still change may have done so since it was listed.
     unsettled = {row["customer_id"] for row in new if row["status"] not in _SETTLED}
     if unsettled:
         await connection.execute(
-            update(_table(Customer))
-            .where(_table(Customer).c.id.in_(unsettled))
+            update(table_of(Customer))
+            .where(table_of(Customer).c.id.in_(unsettled))
             .values(**mark_values(Customer))
         )
     return len(new)
-
-
-async def _upsert(
-    connection: AsyncConnection, model: type[SQLModel], rows: Sequence[dict[str, Any]]
-) -> None:
-    statement = _insert(connection, model)
-    values = {name: statement.excluded[name] for name in rows[0] if name not in ("provider", "id")}
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["provider", "id"], set_=values), rows
-    )
-
-
-def _insert(connection: AsyncConnection, model: type[SQLModel]) -> Any:
-    table = _table(model)
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-
-
-def _table(model: type[SQLModel]) -> Table:
-    return cast(Table, inspect(model).local_table)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Table, insert, inspect, or_
+from sqlalchemy import insert, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,6 +18,7 @@ from billing_ui.billing.changes import (
 )
 from billing_ui.clock import utc_now
 from billing_ui.models import ChangeSource, PortalVisit, RecordedChange
+from billing_ui.models.columns import table_of
 
 _AWAY_FOR: Final = timedelta(hours=1)
 """So long after leaving for the provider somebody may still be changing something there."""
@@ -57,7 +58,7 @@ async def record_changes(
             }
         )
     connection = await session.connection()
-    await connection.execute(insert(cast(Table, inspect(RecordedChange).local_table)), rows)
+    await connection.execute(insert(table_of(RecordedChange)), rows)
 
 
 async def _open_visit(session: AsyncSession, customer_id: UUID) -> PortalVisit | None:

@@ -1,16 +1,17 @@
 """Making the rows of one customer say what a snapshot says, by writing only what differs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, inspect
+from sqlalchemy import ColumnElement, Select, and_, delete
 from sqlalchemy import select as select_columns
 from sqlmodel import SQLModel, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.upsert import upsert
 from billing_ui.models import Invoice, PaymentMethod, Subscription, SubscriptionItem
+from billing_ui.models.columns import table_of
 from billing_ui.payments.types import (
     Snapshot,
     SnapshotCustomer,
@@ -51,8 +52,8 @@ async def _write_items(session: AsyncSession, customer_id: UUID, snapshot: Snaps
     listed = {subscription.id for subscription in snapshot.subscriptions}
     rows = [row for one in snapshot.subscriptions for row in item_rows(snapshot, one)]
     query = (
-        select_columns(_table(SubscriptionItem))
-        .join(_table(Subscription))
+        select_columns(table_of(SubscriptionItem))
+        .join(table_of(Subscription))
         .where(col(Subscription.customer_id) == customer_id)
     )
     stored = [row for row in await _read(session, query) if row["subscription_id"] in listed]
@@ -103,7 +104,7 @@ async def _delete_missing(
     kept = {_key(row) for row in rows}
     gone = [row for row in stored if _key(row) not in kept]
     if gone:
-        columns = _table(model).c
+        columns = table_of(model).c
         await session.exec(
             delete(model).where(
                 columns.provider == gone[0]["provider"],
@@ -115,7 +116,7 @@ async def _delete_missing(
 async def _stored(
     session: AsyncSession, model: type[SQLModel], condition: ColumnElement[bool]
 ) -> Sequence[Row]:
-    return await _read(session, select_columns(_table(model)).where(condition))
+    return await _read(session, select_columns(table_of(model)).where(condition))
 
 
 async def _read(session: AsyncSession, query: Select[Any]) -> Sequence[Row]:
@@ -130,10 +131,6 @@ def _says(stored: Row | None, row: Row) -> bool:
 
 def _key(row: Row) -> tuple[str, str]:
     return row["provider"], row["id"]
-
-
-def _table(model: type[SQLModel]) -> Table:
-    return cast(Table, inspect(model).local_table)
 
 
 def customer_details(customer: SnapshotCustomer) -> dict[str, Any]:

@@ -1,12 +1,21 @@
 """INSERT … ON CONFLICT, in the dialect of the database that is in use."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Table, inspect
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing_ui.models.columns import table_of
+
+
+def insert_into(connection: AsyncConnection, model: type[SQLModel]) -> Any:
+    """Return an INSERT that can be told what to do on a conflict."""
+    # The table itself: the session would look for objects of its own that the statement changes.
+    table = table_of(model)
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 async def upsert(
@@ -15,11 +24,10 @@ async def upsert(
     """Insert rows, or overwrite those with the same primary key. All rows name the same columns."""
     if not rows:
         return
-    # The table itself: the session would look for objects of its own that the statement changes.
-    statement = _insert(session, cast(Table, inspect(model).local_table))
-    keys = [column.name for column in _primary_key(model)]
-    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     connection = await session.connection()
+    statement = insert_into(connection, model)
+    keys = [column.name for column in table_of(model).primary_key]
+    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     await connection.execute(
         statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows)
     )
@@ -27,14 +35,6 @@ async def upsert(
 
 async def insert_if_absent(session: AsyncSession, row: SQLModel) -> None:
     """Insert a row unless it violates a unique constraint; waits for a transaction that is inserting the same."""
-    statement = _insert(session, type(row)).values(**row.model_dump())
-    await session.exec(statement.on_conflict_do_nothing())
-
-
-def _insert(session: AsyncSession, into: type[SQLModel] | Table) -> Any:
-    dialect = session.get_bind().dialect.name
-    return sqlite.insert(into) if dialect == "sqlite" else postgresql.insert(into)
-
-
-def _primary_key(model: type[SQLModel]) -> Iterable[Any]:
-    return inspect(model).primary_key  # type: ignore[no-any-return]
+    connection = await session.connection()
+    statement = insert_into(connection, type(row)).values(**row.model_dump())
+    await connection.execute(statement.on_conflict_do_nothing())

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, delete, insert, inspect, update
+from sqlalchemy import bindparam, delete, insert, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,6 +23,7 @@ from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.direct import Direct
 from billing_ui.models import Customer, CustomerSnapshot, PortalVisit, VisitKind
+from billing_ui.models.columns import table_of
 from billing_ui.payments.types import FlowType, PaymentError, Snapshot
 from billing_ui.settings import Settings
 
@@ -34,7 +35,7 @@ _SHOWN_FOR: Final = timedelta(hours=24)
 
 # The snapshot is copied inside the database, for it may be long and nobody reads it here.
 _RECORD_VISIT: Final[Direct[tuple[()]]] = Direct(
-    insert(cast(Table, inspect(PortalVisit).local_table)).values(
+    insert(table_of(PortalVisit)).values(
         before=select(CustomerSnapshot.data)
         .where(col(CustomerSnapshot.customer_id) == bindparam("snapshot_of"))
         .scalar_subquery(),

@@ -1,14 +1,15 @@
-"""Column types shared by the tables, so that both databases behave alike."""
+"""What the tables share: column types, so that both databases behave alike, and how statements name them."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, DateTime
+from sqlalchemy import JSON, DateTime, Table, inspect
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import defer
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -40,3 +41,8 @@ JSON_DOCUMENT = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "
 def left_out(column: Any) -> ORMOption:
     """Return the option that leaves `column` out of a query for whole rows; using it then is an error."""
     return defer(column, raiseload=True)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """Return the table itself of a model, for statements that need no session's objects."""
+    return cast(Table, inspect(model).local_table)
