@@ -16,7 +16,6 @@ from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
 from billing_ui.models import Customer, Role
-from billing_ui.payments.types import ProviderUnavailable
 from tests.e2e.sandbox import Sandbox
 
 
@@ -146,7 +145,7 @@ class World:
                     attempts=20,
                     failing_since=now - age,
                     next_attempt_at=now + timedelta(minutes=30),
-                    sync_error=str(ProviderUnavailable()),
+                    sync_error="Stripe can't be reached right now. Nothing was changed.",
                 )
             )
 

@@ -150,6 +150,52 @@ async def test_a_change_leaves_the_reader_where_they_are(
     await expect(account).to_be_focused()
 
 
+async def test_a_change_that_takes_a_button_away_leaves_the_focus_on_the_page(
+    visitors: Visitors, world: World, sandbox: Sandbox
+) -> None:
+    owner = await world.subscriber("pro", cancel_at_period_end=True)
+    page = await visitors.arrive(person=owner)
+    await billing_shown(page)
+    keep = button(page, "Keep my plan")
+    await keep.focus()
+    subscription = await sandbox.subscription(owner.customer)
+    path = f"/v1/subscriptions/{subscription['id']}"
+    await sandbox.post(path, cancel_at_period_end="false")
+    await expect(keep).to_have_count(0)
+    await expect(page.get_by_role("heading", level=1, name="Billing")).to_be_focused()
+
+
+async def test_a_button_that_only_looks_different_keeps_the_focus(
+    visitors: Visitors, world: World, sandbox: Sandbox
+) -> None:
+    owner = await world.subscriber("pro", card="pm_card_chargeCustomerFail", trial_period_days=3)
+    page = await visitors.arrive(person=owner)
+    await billing_shown(page)
+    await button(page, "Manage Billing").focus()
+    subscription = await sandbox.subscription(owner.customer)
+    await sandbox.post(f"/v1/subscriptions/{subscription['id']}", trial_end="now")
+    await expect(page.get_by_role("alert")).to_contain_text("Payment of $149.00 failed.")
+    await expect(page.locator(".btn.solid")).to_have_text("Update payment method")
+    await expect(button(page, "Manage Billing")).to_be_focused()
+
+
+async def test_a_banner_that_comes_in_above_leaves_in_place_what_is_being_read(
+    visitors: Visitors, world: World, sandbox: Sandbox
+) -> None:
+    owner = await world.subscriber("team", seats=3)
+    for width in (1440, 390):
+        page = await visitors.arrive(person=owner, viewport={"width": width, "height": 600})
+        await billing_shown(page)
+        details = region(page, "Billing details")
+        heading = details.get_by_role("heading")
+        await heading.evaluate("heading => heading.scrollIntoView({ block: 'center' })")
+        before = await heading.bounding_box()
+        await sandbox.post(f"/v1/customers/{owner.customer}", name=f"Seen at {width}")
+        await expect(details).to_contain_text(f"Seen at {width}")
+        await expect(said(page, "Billing details updated")).to_have_count(1)
+        assert await heading.bounding_box() == before, f"{width} px"
+
+
 async def test_the_plans_say_at_once_which_one_is_the_teams(
     visitors: Visitors, world: World, sandbox: Sandbox
 ) -> None:
