@@ -153,6 +153,7 @@ async def open_portal(
             if isinstance(portal, CustomerDeleted):
                 # The page should say so as well, and does after its next sync.
                 await mark_out_of_date(session, Customer, customer.id)
+        services.work.ring()
         raise portal
     return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
 

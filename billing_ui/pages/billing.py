@@ -99,8 +99,12 @@ def _portal_failed() -> rx.Component:
             icon_name="warning",
             role="alert",
             # It stays while trying again, or the focus would go with it.
-            action=busy_button(
-                "Try again", busy=BillingState.opening != "", on_click=BillingState.try_again
+            action=rx.cond(
+                BillingState.offers.portal,
+                busy_button(
+                    "Try again", busy=BillingState.opening != "", on_click=BillingState.try_again
+                ),
+                rx.fragment(),
             ),
         ),
         rx.fragment(),
