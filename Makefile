@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 ARGS ?=
+# Ten thousand examples; two of them keep two cores busy.
+EXAMPLES = $(BIN)/python -m pytest --hypothesis-profile=soak tests/unit/billing/test_always_true.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # node and npm come with the virtual environment.
@@ -29,6 +31,8 @@ test: $(DEV) ## Run the whole suite, browser and servers included
 soak: $(DEV) ## Run what takes long: storms with sudden ends, many examples, large backfills
 	@.ci/install-browser $(BIN)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(EXAMPLES) --hypothesis-seed=1 & first=$$!; \
+		$(EXAMPLES) --hypothesis-seed=2; second=$$?; wait $$first && exit $$second
 
 bench: $(DEV) ## Measure every figure beside its bare loop; ARGS names some of them
 	@.ci/install-browser $(BIN)
