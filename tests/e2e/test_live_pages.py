@@ -223,8 +223,7 @@ async def test_no_tab_waits_for_another_ones_provider(
     for page in (leaving, staying):
         await billing_shown(page)
 
-    slow = {"path": "/v1/billing_portal/sessions", "seconds": SLOW_SECONDS, "times": 1}
-    async with sandbox.failing("latency", **slow):
+    async with sandbox.failing("latency", "/v1/billing_portal/sessions", seconds=SLOW_SECONDS):
         await button(leaving, "Manage Billing").click()
         opening = leaving.get_by_text("Opening Stripe", exact=False)
         await expect(opening).to_be_visible()
