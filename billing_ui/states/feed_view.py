@@ -1,7 +1,7 @@
 """Recent changes as sentences: what, how we know, and how long ago."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -55,7 +55,8 @@ def arrived_view(entries: Sequence[FeedEntry], reader: Reader, now: datetime) ->
     if len(told) == 1:
         detail = f"{told[0].upcoming} {_arrival(entries[0], reader, now)}".lstrip()
         return ResultView(told[0].sentence, detail, changed=True)
-    lines = [result_line(each) for each in told]
+    # What a change said was coming may have been overtaken by a later one.
+    lines = [replace(result_line(each), upcoming="") for each in told]
     return ResultView("Your billing has changed.", lines=lines, changed=True)
 
 

@@ -22,6 +22,7 @@ from tests.unit.billing.factories import (
     RENEWAL,
     TEAM,
     Account,
+    canceling,
     card,
     invoice,
     item,
@@ -227,6 +228,26 @@ async def test_changes_that_come_while_the_page_is_open_are_said_above_the_plan(
     assert state.arrived == ResultView()
     await tab.send(BillingState.tell_time)
     assert state.arrived.title == "", "put away once, it stays away"
+
+
+async def test_of_several_changes_none_says_what_another_has_overtaken(
+    services: Services, account: Account, owner: str, driver: FakeDriver
+) -> None:
+    tab = Tab(owner)
+    await tab.send(BillingState.load)
+    driver.has(snapshot(subscription(), payment_methods=(card(),)))
+    await sync_customer(services, account.customer, source=ChangeSource.WEBHOOK)
+    driver.has(snapshot(canceling(), payment_methods=(card(),)))
+    await sync_customer(services, account.customer, source=ChangeSource.WEBHOOK)
+
+    await tab.send(BillingState.tell_time)
+
+    state = await tab.state(BillingState)
+    assert [line.sentence for line in state.arrived.lines] == [
+        "Your plan is set to cancel on January 3, 2027.",
+        "Plan changed from Team to Pro.",
+    ]
+    assert {line.upcoming for line in state.arrived.lines} == {""}
 
 
 async def test_one_change_that_comes_says_what_is_next_and_where_it_is_from(
