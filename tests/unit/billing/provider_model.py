@@ -188,6 +188,12 @@ class ProviderModel(FakeDriver):
         self.accounts[customer_id].invoices[made.id] = made
         self._log(customer_id, "invoice.created")
 
+    def bill_for_a_season(self, customer_id: str) -> None:
+        """Create more invoices than a snapshot holds unasked, the oldest of them open."""
+        for status in ("open", *("paid",) * NEWEST_INVOICES):
+            self.time_passes()
+            self.bill(customer_id, status)
+
     def settle(self, customer_id: str, invoice_id: str, status: str) -> None:
         """Finalize, pay or void an invoice."""
         invoices = self.accounts[customer_id].invoices

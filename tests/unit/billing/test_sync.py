@@ -24,6 +24,7 @@ from billing_ui.models import (
     CustomerSnapshot,
     Invoice,
     PaymentMethod,
+    RecordedChange,
     Subscription,
     SubscriptionItem,
 )
@@ -341,6 +342,64 @@ async def test_the_fence_holds_for_a_snapshot_applied_by_hand(
         async with services.database.write() as session:
             await apply_snapshot(session, account.customer, snapshot(subscription(PRO)), first)
     assert await plan_names(services) == ["Team"]
+
+
+async def test_who_lost_the_lease_is_refused_even_when_nothing_later_is_applied_yet(
+    services: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(services, customer="cus_1")
+    driver.has(snapshot(subscription(PRO)))
+    await sync_customer(services, account.customer)
+    goal = await mark_customer_out_of_date(services, account.customer)
+    first = await begin_fetch(services.database, Customer, account.customer, goal)
+    await _expire_lease(services, account.customer)
+    second = await begin_fetch(services.database, Customer, account.customer, goal)
+    assert first
+    assert second
+    # The second has looked at the provider, then the plan changed, and the first looks: applied one after
+    # the other they would tell of a change to Team, back to Pro, and to Team again.
+    with pytest.raises(OutdatedFetch):
+        async with services.database.write() as session:
+            await apply_snapshot(session, account.customer, snapshot(subscription(TEAM)), first)
+    async with services.database.write() as session:
+        await apply_snapshot(session, account.customer, snapshot(subscription(PRO)), second)
+    assert await rows(services, RecordedChange) == []
+
+
+async def test_an_invoice_that_was_deleted_at_the_provider_is_deleted_here(
+    services: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(services, customer="cus_1")
+    draft = invoice(1, status="draft")
+    driver.has(snapshot(invoices=(invoice(2), draft)))
+    await sync_customer(services, account.customer)
+    gone = snapshot(invoices=(invoice(2),)).model_copy(update={"deleted_invoices": (draft.id,)})
+    driver.has(gone)
+    await sync_customer(services, account.customer)
+    assert [row.id for row in await rows(services, Invoice)] == [invoice(2).id]
+
+
+async def test_invoices_that_can_still_change_are_asked_for_and_all_since_the_newest(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    fetch = driver.fetch_snapshot
+
+    async def noted(customer_id: str, **wishes: Any) -> Snapshot:
+        asked.append(wishes)
+        return await fetch(customer_id)
+
+    monkeypatch.setattr(driver, "fetch_snapshot", noted)
+    account = await new_account(services, customer="cus_1")
+    states = ("paid", "open", "void", "draft", "uncollectible")
+    invoices = tuple(invoice(number, status=status) for number, status in enumerate(states))
+    driver.has(snapshot(invoices=invoices))
+    await sync_customer(services, account.customer)
+    await sync_customer(services, account.customer)
+    first, second = asked
+    assert (list(first["invoices"]), first["invoices_since"]) == ([], None)
+    assert sorted(second["invoices"]) == [invoices[place].id for place in (1, 3, 4)]
+    assert second["invoices_since"] == invoices[-1].created_at
 
 
 async def test_a_change_during_a_fetch_leaves_the_customer_out_of_date(
