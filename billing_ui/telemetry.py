@@ -37,7 +37,7 @@ _SECRETS_IN_TEXT: Final = (
     (re.compile(r"(/p/session/)[^\s?\"'#]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"(/c/pay/)[^\s?\"']+"), rf"\1{_HIDDEN}"),
     (
-        re.compile(r"(//(?:[a-z0-9-]+\.)*(?:billing|checkout|buy)\.stripe\.com/)[^\s\"']+"),
+        re.compile(r"(//(?:[a-z0-9-]+\.)*(?:billing|checkout|buy|invoice)\.stripe\.com/)[^\s\"']+"),
         rf"\1{_HIDDEN}",
     ),
     # A database or Redis URL with its password.

@@ -78,13 +78,14 @@ def _marked_customers(new: CTE) -> CTE:
         "tax_ids": cast(literal("[]", Text), JSONB),
         **_of_a_new_row(Customer),
     }
-    # In order, so that two processes never wait for each other.
+    # In order, so that two processes never wait for each other: in Python's order, whatever the database's own
+    # is, for a backfill goes through the same customers in that.
     statement = insert(table_of(Customer)).from_select(
         list(marks),
         choose(*marks.values())
         .where(new.c.provider_customer_id.is_not(None))
         .group_by(*key)
-        .order_by(*key),
+        .order_by(*(part.collate("C") for part in key)),
     )
     return statement.on_conflict_do_update(
         index_elements=["provider", "provider_customer_id"],

@@ -1,6 +1,7 @@
 """Storing events that arrive, each once, and marking in the same transaction what they make out of date."""
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,13 @@ log = structlog.get_logger(__name__)
 
 _DATA_EXCEPTION: Final = "22"
 """The class of SQLSTATE for a value that the database does not take."""
+_REFUSED_BY_DRIVER: Final = (
+    ValueError,  # asyncpg's own DataError is one, and so is text that is no Unicode
+    TypeError,
+    OverflowError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+)
 _BATCH: Final = 64
 """How many events share a transaction at most."""
 
@@ -105,7 +113,11 @@ def refuses_a_value(error: Exception) -> bool:
     if not isinstance(error, StatementError) or isinstance(error, OperationalError):
         return False
     state: str | None = getattr(error.orig, "sqlstate", None)
-    return state is None or state.startswith(_DATA_EXCEPTION)
+    if state is not None:
+        return state.startswith(_DATA_EXCEPTION)
+    # The driver itself refused it, before the database saw it; a lost connection has no state either.
+    cause = error.orig and error.orig.__cause__
+    return isinstance(error.orig, _REFUSED_BY_DRIVER) or isinstance(cause, _REFUSED_BY_DRIVER)
 
 
 async def _store(database: Database, arrivals: Sequence[Arrival]) -> tuple[bool, ...]:

@@ -188,6 +188,6 @@ async def _renew(database: Database, turn: Turn) -> None:
             async with database.write() as session:
                 renewed = await session.exec(statement.values(lease_until=utc_now() + LEASE))
                 held = renewed.one_or_none() is not None
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             # The work meets the same database, and fails if it must.
             log.warning("job_lease_not_renewed", job=turn.name, error=type(error).__name__)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billing_ui import migrations
 from billing_ui.accounts.errors import AccountError
+from billing_ui.billing.job_rows import LostTurn
 from billing_ui.billing.live_bus import connected
 from billing_ui.billing.services import Services
 from billing_ui.payments.types import PaymentError
@@ -18,7 +19,13 @@ from billing_ui.settings import Settings, load_settings
 
 Result = TypeVar("Result")
 
-_EXPECTED: Final = (AccountError, PaymentError, SandboxUnavailable, migrations.UnknownRevision)
+_EXPECTED: Final = (
+    AccountError,
+    LostTurn,
+    PaymentError,
+    SandboxUnavailable,
+    migrations.UnknownRevision,
+)
 
 
 def run(

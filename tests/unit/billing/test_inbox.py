@@ -6,12 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asyncpg import InterfaceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlmodel import delete, select
 
+from billing_ui.billing.arrivals import refuses_a_value
 from billing_ui.billing.inbox import accept, accept_many
 from billing_ui.billing.services import Services
 from billing_ui.database import Database
@@ -275,6 +277,11 @@ async def test_text_that_a_database_refuses_costs_the_payload_and_not_the_event(
     assert rows["evt_3"].payload == events[2].payload
     assert (await customers(services.database))["cus_2"].wanted == 1
     assert await accept_many(services, Provider.STRIPE, events) == 0
+
+
+@pytest.mark.parametrize("lost", [TimeoutError(), ConnectionResetError(), InterfaceError("closed")])
+def test_a_connection_that_is_lost_has_refused_no_value(lost: Exception) -> None:
+    assert not refuses_a_value(DBAPIError("INSERT", None, lost))
 
 
 async def test_an_event_that_cannot_be_stored_at_all_fails_alone(services: Services) -> None:
