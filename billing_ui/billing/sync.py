@@ -153,7 +153,7 @@ async def apply_snapshot(
     fetch: Fetch,
     source: ChangeSource = ChangeSource.RECONCILE,
 ) -> tuple[Change, ...]:
-    """Make our tables say of a customer what `snapshot` says; the only writer of billing data.
+    """Make our tables say of a customer what `snapshot` says; the only writer of what was fetched whole.
 
     A full snapshot replaces subscriptions, items and payment methods, and adds to the invoices, of which it
     holds the newest and those that were asked for. A partial one only adds and overwrites: the customer
