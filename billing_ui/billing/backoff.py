@@ -33,5 +33,6 @@ def retry_delay(
     delay = min(doubled, longest) * (1 - chance / 4)
     if retry_after is None:
         return delay
-    asked = min(timedelta(seconds=retry_after), LONGEST_ASKED_FOR)
+    # The smaller number first: not every number of seconds is a timedelta.
+    asked = timedelta(seconds=min(LONGEST_ASKED_FOR.total_seconds(), retry_after))
     return max(delay, asked * (1 + chance / 10))

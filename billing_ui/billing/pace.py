@@ -18,6 +18,12 @@ from billing_ui.settings import Provider
 
 _SECOND: Final = 1_000_000
 """A second, in the microseconds that the table keeps."""
+LONGEST_HOLD_SECONDS: Final = 300.0
+"""So long at most one answer stops all work in the background.
+
+Providers ask for seconds. Whatever asks for hours, a proxy or a slip of somebody's, must not leave every copy
+out of date for as long; and who asks in earnest asks again.
+"""
 
 
 async def keep_pace(
@@ -39,10 +45,15 @@ async def keep_pace(
 
 
 async def hold_back(database: Database, provider: Provider, seconds: float) -> None:
-    """Let no work in the background call a provider for so long: it has asked us to wait."""
+    """Let no work in the background call a provider for so long: it has asked us to wait.
+
+    Args:
+        seconds: how long; no more than `LONGEST_HOLD_SECONDS` are obeyed.
+    """
+    microseconds = round(min(LONGEST_HOLD_SECONDS, seconds) * _SECOND)
     async with database.write() as session:
         now = _now(session)
-        await _move(session, provider, _later(now + round(seconds * _SECOND)), now)
+        await _move(session, provider, _later(now + microseconds), now)
 
 
 async def _move(session: AsyncSession, provider: Provider, to: Any, now: Any) -> tuple[int, int]:

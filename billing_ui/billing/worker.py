@@ -15,9 +15,11 @@ from billing_ui.billing.fetches import Fetch, any_due, begin_due_fetches
 from billing_ui.billing.pace import hold_back, keep_pace
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import carry_out
+from billing_ui.billing.wake import Wake
 from billing_ui.models import Catalog, ChangeSource
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import PaymentError, ProviderUnavailable
+from billing_ui.settings import EventsMode
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,8 @@ class _Syncs:
         self._services = services
         self._driver = driver
         self._running = 0
+        self._ended = Wake()
+        """Rings when a sync has ended."""
         self._more = False
         """Whether the last look found as many as it asked for, so that there may be others."""
         self._failing: set[UUID] = set()
@@ -84,14 +88,20 @@ class _Syncs:
                     await self._services.work.wait(_LOOK_SECONDS, since=rings)
 
     async def drain(self) -> int:
-        """Sync until nothing is due; returns how many syncs began."""
+        """Sync until nothing is due and all that began has ended; returns how many syncs began."""
         total = 0
-        while True:
-            async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                # From before the look: a sync that ends may leave its customer due again.
+                running, rings = self._running, self._ended.rings
                 begun = await self._begin(group)
-            if not begun:
-                return total
-            total += begun
+                total += begun
+                if begun:
+                    continue
+                if not running:
+                    break
+                await self._ended.wait(_LOOK_SECONDS, since=rings)
+        return total
 
     async def _begin(self, group: asyncio.TaskGroup) -> int:
         """Begin as many syncs as are due and there is room for; returns how many."""
@@ -133,12 +143,16 @@ class _Syncs:
             log.exception("sync_broke", customer_id=str(customer_id))
         finally:
             self._running -= 1
+            self._ended.ring()
             # It may have been marked meanwhile, and others may have waited for its place.
             self._services.work.ring()
 
     async def _carry_out(self, customer_id: UUID, fetch: Fetch) -> None:
+        # Where the provider's list of events is read, no webhook has told of anything.
+        polled = self._services.settings.events_mode is EventsMode.POLL
+        source = ChangeSource.RECONCILE if polled else ChangeSource.WEBHOOK
         try:
-            await carry_out(self._services, customer_id, fetch, ChangeSource.WEBHOOK)
+            await carry_out(self._services, customer_id, fetch, source)
         except PaymentError as error:
             log.warning("sync_failed", customer_id=str(customer_id), error=str(error))
             if isinstance(error, ProviderUnavailable):

@@ -33,3 +33,5 @@ def test_a_provider_that_asks_for_time_is_given_it(chance: float) -> None:
 
 def test_an_absurd_wait_is_not_obeyed() -> None:
     assert retry_delay(1, 0, retry_after=10**9) == LONGEST_ASKED_FOR
+    for absurd in (1e300, float("inf"), float("nan")):
+        assert retry_delay(1, 0, retry_after=absurd) == LONGEST_ASKED_FOR

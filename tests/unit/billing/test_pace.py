@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from sqlmodel import select
 
-from billing_ui.billing import pace
-from billing_ui.billing.pace import hold_back, keep_pace
+from billing_ui.billing import pace, patience
+from billing_ui.billing.pace import LONGEST_HOLD_SECONDS, hold_back, keep_pace
+from billing_ui.billing.patience import ask
 from billing_ui.billing.services import Services
 from billing_ui.billing.worker import drain
 from billing_ui.models import ProviderPace
@@ -64,10 +65,117 @@ async def test_time_that_nobody_used_is_not_saved_up(
 async def test_a_provider_that_asks_to_wait_is_left_alone_by_all(
     services: Services, other_process: Services, waits: list[float]
 ) -> None:
-    await hold_back(services.database, Provider.STRIPE, 5_000)
+    await hold_back(services.database, Provider.STRIPE, 250)
     await hold_back(services.database, Provider.STRIPE, 10)
     await keep_pace(other_process.database, Provider.STRIPE, 1, 20)
-    assert waits == pytest.approx([5_000], rel=0.01)
+    assert waits == pytest.approx([250], rel=0.01)
+
+
+@pytest.mark.parametrize("seconds", [99_999_999, 1e300, float("inf"), float("nan")])
+async def test_a_provider_that_asks_for_an_absurd_wait_is_left_alone_for_minutes(
+    services: Services, waits: list[float], seconds: float
+) -> None:
+    await hold_back(services.database, Provider.STRIPE, seconds)
+    await keep_pace(services.database, Provider.STRIPE, 1, 20)
+    assert waits == pytest.approx([LONGEST_HOLD_SECONDS], rel=0.01)
+
+
+async def test_who_asks_in_the_background_obeys_an_absurd_wait_for_minutes_only(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    class Clock:
+        @staticmethod
+        async def sleep(delay: float) -> None:
+            pauses.append(delay)
+
+    answers = iter([ProviderUnavailable(retry_after=99_999_999), None])
+
+    async def call() -> str:
+        if (failure := next(answers)) is not None:
+            raise failure
+        return "an answer"
+
+    monkeypatch.setattr(patience, "asyncio", Clock)
+    assert await ask(services, driver, call) == "an answer"
+    [pause] = pauses
+    assert LONGEST_HOLD_SECONDS <= pause <= LONGEST_HOLD_SECONDS * 1.1
+
+
+async def test_the_worker_has_every_second_place_however_many_ask_for_much(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.capabilities = driver.capabilities.model_copy(
+        update={"background_calls_per_second": 0.001}
+    )
+    places: asyncio.Queue[tuple[float, asyncio.Event]] = asyncio.Queue()
+
+    class Clock:
+        @staticmethod
+        async def sleep(delay: float) -> None:
+            over = asyncio.Event()
+            places.put_nowait((delay, over))
+            await over.wait()
+
+    async def call() -> None:
+        pass
+
+    async def work() -> None:
+        for _ in range(4):
+            await keep_pace(services.database, Provider.STRIPE, 1, 0.001)
+
+    monkeypatch.setattr(pace, "asyncio", Clock)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(ask(services, driver, call))
+        of_many = await places.get()
+        group.create_task(work())
+        waited = []
+        for _ in range(4):
+            of_the_worker = await places.get()
+            waited.append(of_the_worker[0])
+            of_many[1].set()
+            of_many = await places.get()
+            of_the_worker[1].set()
+        of_many[1].set()
+        for _ in range(3):
+            (await places.get())[1].set()
+    assert waited == pytest.approx([1_000, 3_000, 5_000, 7_000], rel=0.01)
+
+
+async def test_the_time_that_a_provider_asks_a_sync_for_is_given_by_all(
+    services: Services, other_process: Services, driver: FakeDriver, waits: list[float]
+) -> None:
+    driver.capabilities = driver.capabilities.model_copy(
+        update={"background_calls_per_second": 20.0}
+    )
+    driver.has(snapshot(customer="cus_1"))
+    await new_account(services, customer="cus_1")
+    driver.fail("fetch_snapshot", ProviderUnavailable(retry_after=200))
+    await drain(services)
+    await keep_pace(other_process.database, Provider.STRIPE, 1, 20)
+    assert waits[-1] == pytest.approx(200, rel=0.05)
+
+
+async def test_syncs_that_keep_the_pace_run_at_the_same_time(
+    services: Services, driver: FakeDriver, waits: list[float]
+) -> None:
+    driver.capabilities = driver.capabilities.model_copy(
+        update={"background_calls_per_second": 0.001}
+    )
+    for name in ("cus_1", "cus_2", "cus_3"):
+        driver.has(snapshot(customer=name))
+        await new_account(services, customer=name)
+    holds = [driver.hold("fetch_snapshot") for _ in range(3)]
+    draining = asyncio.create_task(drain(services))
+    async with asyncio.timeout(30):
+        for hold in holds:
+            await hold.reached.wait()
+    for hold in holds:
+        hold.release()
+    assert await draining == 3
+    assert len(waits) == 3
 
 
 async def test_only_the_worker_keeps_the_pace(
@@ -79,9 +187,8 @@ async def test_only_the_worker_keeps_the_pace(
     for name in ("cus_1", "cus_2"):
         driver.has(snapshot(customer=name))
         await new_account(services, customer=name)
-    driver.fail("fetch_snapshot", ProviderUnavailable(retry_after=100_000))
     assert await drain(services) == 2
-    assert waits == pytest.approx([0, 100_000], rel=0.01)
+    assert waits == pytest.approx([0, 6_000], rel=0.01)
 
 
 async def test_without_a_rate_nothing_is_remembered(services: Services, driver: FakeDriver) -> None:
