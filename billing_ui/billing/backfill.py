@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import func, update
+from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.catalog import refresh_catalog
-from billing_ui.billing.fetches import mark_values
+from billing_ui.billing.fetches import mark_all_out_of_date
 from billing_ui.billing.job_rows import await_turn, end_turn, hold, remember, remembered
 from billing_ui.billing.listed_rows import write_listed
 from billing_ui.billing.patience import ask
@@ -33,6 +33,8 @@ from billing_ui.settings import Provider
 
 LISTS_AT_ONCE: Final = 12
 """How many pages are asked for at the same time."""
+_COUNT_SECONDS: Final = 3.0
+"""How often to count the customers that are still to be fetched: it reads them all, beside their syncs."""
 
 
 @dataclass(frozen=True)
@@ -157,24 +159,18 @@ class _Plan:
 async def _plan(services: Services, name: str) -> tuple[_Plan, bool]:
     """Return what an earlier run has left, or a new plan; and which of both it is.
 
-    With a new one, all customers known whole are marked out of date: no list says all of a customer.
+    Before a new one, all customers known whole are marked out of date: no list says all of a customer.
     """
-    provider = services.drivers.active.provider.value
+    async with services.database.read() as session:
+        state = await remembered(session, name)
+    if not state:
+        await mark_all_out_of_date(services.database, services.drivers.active.provider)
+        services.work.ring()
     async with services.database.write() as session:
         if state := await remembered(session, name, lock=True):
             return _Plan.loaded(state), True
         plan = _Plan(first_ranges(utc_now().replace(microsecond=0)))
         await remember(session, name, plan.dumped())
-        await session.exec(
-            update(Customer)
-            .where(
-                col(Customer.provider) == provider,
-                col(Customer.provider_customer_id).is_not(None),
-                ~col(Customer.partial),
-            )
-            .values(**mark_values(Customer))
-        )
-    services.work.ring()
     return plan, False
 
 
@@ -301,7 +297,7 @@ async def _fetch_whole(services: Services, work: _Listing) -> int:
         return 0
     draining = asyncio.create_task(drain(services))
     try:
-        while not (await asyncio.wait({draining}, timeout=0.5))[0]:
+        while not (await asyncio.wait({draining}, timeout=_COUNT_SECONDS))[0]:
             work._report(work.progress(await left()))
         return await draining
     finally:

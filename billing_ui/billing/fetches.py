@@ -13,7 +13,7 @@ what changed would be told backwards, and then again.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar
@@ -47,6 +47,8 @@ LEASE: Final = timedelta(seconds=30)
 _WAIT_SECONDS: Final = 40.0
 """Longer than a lease: whoever waits for a fetch whose process died takes it over."""
 _POLL_SECONDS: Final = 0.05
+_MARKED_AT_ONCE: Final = 500
+"""So few that whoever waits for one of these rows, or on SQLite for any, does not notice."""
 
 T = TypeVar("T")
 Mirror: TypeAlias = type[Customer] | type[Catalog]
@@ -105,6 +107,48 @@ def mark_values(mirror: Mirror, request_id: str | None = None) -> dict[str, Any]
             "marked_by": request_id,
         }
     return values
+
+
+async def mark_all_out_of_date(database: Database, provider: Provider) -> int:
+    """Say that every customer of a provider that was fetched whole may have changed there.
+
+    Each few have a transaction of their own: nobody waits for all of them. Broken off, some are marked; marking
+    them again does no harm.
+
+    Returns:
+        How many were marked.
+    """
+    customer, marked = table_of(Customer), 0
+    ids: Sequence[UUID] = ()
+    query = (
+        select(Customer.id)
+        .where(
+            Customer.provider == provider.value,
+            col(Customer.provider_customer_id).is_not(None),
+            ~col(Customer.partial),
+        )
+        .order_by(col(Customer.id))
+        .limit(_MARKED_AT_ONCE)
+    )
+    while True:
+        async with database.read() as session:
+            following = query.where(col(Customer.id) > ids[-1]) if ids else query
+            ids = (await session.exec(following)).all()
+        if not ids:
+            return marked
+        async with database.write() as session:
+            if not database.is_sqlite:
+                # In the order in which events are accepted, so that neither waits for the other.
+                locking = (
+                    select(customer.c.id)
+                    .where(customer.c.id.in_(ids))
+                    .order_by(customer.c.provider_customer_id.collate("C"))
+                    .with_for_update(key_share=True)
+                )
+                await _execute(session, locking)
+            marking = update(customer).where(customer.c.id.in_(ids)).values(**mark_values(Customer))
+            await _execute(session, marking)
+        marked += len(ids)
 
 
 async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -> Fetch | None:

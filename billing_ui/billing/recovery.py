@@ -10,12 +10,12 @@ from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.billing.fetches import mark_values
+from billing_ui.billing.fetches import mark_all_out_of_date, mark_values
 from billing_ui.billing.inbox import accept_many
 from billing_ui.billing.job_rows import remember, remembered
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
-from billing_ui.models import Catalog, Customer, EventSource, InboxEvent
+from billing_ui.models import Catalog, EventSource, InboxEvent
 from billing_ui.payments.types import ProviderEvent
 from billing_ui.settings import Provider
 
@@ -105,20 +105,12 @@ async def _begin_anew(
 ) -> Position:
     """Mark everything that was fetched before out of date; the walk then begins a day ago.
 
-    The position is kept together with the marks: a list that cannot be walked must not make us fetch
-    everything again and again.
+    The position is kept when everything is marked, and before the walk: a list that cannot be walked must not
+    make us fetch everything again and again.
     """
     position = Position(None, began)
+    marked = await mark_all_out_of_date(services.database, provider)
     async with services.database.write() as session:
-        marked = await session.exec(
-            update(Customer)
-            .where(
-                col(Customer.provider) == provider.value,
-                col(Customer.provider_customer_id).is_not(None),
-                ~col(Customer.partial),
-            )
-            .values(**mark_values(Customer))
-        )
         await session.exec(
             update(Catalog)
             .where(col(Catalog.provider) == provider.value)
@@ -131,7 +123,7 @@ async def _begin_anew(
             "events_lost",
             provider=provider.value,
             since=lost.walked_at.isoformat(),
-            customers_to_fetch=marked.rowcount,
+            customers_to_fetch=marked,
         )
     return position
 

@@ -1,13 +1,16 @@
 """Recovery: what happened while nobody listened is found in the provider's event list."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from itertools import count
 
 import pytest
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.billing.inbox import accept
+from billing_ui.billing import fetches
+from billing_ui.billing.inbox import accept, accept_many
 from billing_ui.billing.job_rows import remember, remembered
 from billing_ui.billing.recovery import KEPT_FOR, OVERLAP, position_row, recover
 from billing_ui.billing.services import Services
@@ -191,6 +194,70 @@ async def test_a_list_that_cannot_be_walked_does_not_fetch_everything_again_and_
         row = (await session.exec(select(Customer))).one()
     assert row.id == account.customer
     assert row.wanted == 2
+
+
+@pytest.fixture
+async def seven(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Seven customers fetched whole, where three are marked at once."""
+    monkeypatch.setattr(fetches, "_MARKED_AT_ONCE", 3)
+    names = [f"cus_{n}" for n in range(7)]
+    async with services.database.write() as session:
+        for name in names:
+            session.add(
+                Customer(provider="stripe", provider_customer_id=name, applied=1, marked_at=None)
+            )
+    return names
+
+
+async def test_each_customer_is_marked_once_a_few_in_each_transaction(
+    services: Services, seven: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions, write = [], services.database.write
+
+    def counted(**options: bool) -> AbstractAsyncContextManager[AsyncSession]:
+        transactions.append(options)
+        return write(**options)
+
+    monkeypatch.setattr(services.database, "write", counted)
+    assert await fetches.mark_all_out_of_date(services.database, Provider.STRIPE) == 7
+    assert len(transactions) == 3
+    async with services.database.read() as session:
+        rows = (await session.exec(select(Customer))).all()
+    assert [(row.wanted, row.marked_at is not None) for row in rows] == [(2, True)] * 7
+
+
+async def test_marking_that_breaks_off_keeps_no_position_and_is_done_again(
+    services: Services, seven: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = services.database.write
+    left = iter([True])
+
+    def breaking(**options: bool) -> AbstractAsyncContextManager[AsyncSession]:
+        if next(left, None) is None:
+            raise OSError("the database is gone")
+        return write(**options)
+
+    monkeypatch.setattr(services.database, "write", breaking)
+    with pytest.raises(OSError, match="gone"):
+        await recover(services)
+    assert await position(services) == {}
+    assert len(await out_of_date(services)) == 3
+    monkeypatch.setattr(services.database, "write", write)
+    await recover(services)
+    assert await out_of_date(services) == set(seven)
+    assert await position(services) != {}
+
+
+async def test_events_are_accepted_while_everything_is_marked(
+    services: Services, other_process: Services, driver: FakeDriver, seven: list[str]
+) -> None:
+    events = [happened(driver, name) for name in seven]
+    marking = [fetches.mark_all_out_of_date(services.database, Provider.STRIPE) for _ in range(10)]
+    await asyncio.gather(*marking, accept_many(other_process, Provider.STRIPE, events))
+    async with services.database.read() as session:
+        assert set((await session.exec(select(Customer.wanted))).all()) == {12}
 
 
 async def test_quiet_years_are_no_absence(synced: Services, driver: FakeDriver) -> None:
