@@ -16,8 +16,7 @@ from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.fetches import mark_all_out_of_date
 from billing_ui.billing.job_rows import await_turn, end_turn, hold, remember, remembered
 from billing_ui.billing.listed_rows import write_listed
-from billing_ui.billing.patience import ask
-from billing_ui.billing.ranges import Range, first_ranges
+from billing_ui.billing.ranges import Range, first_ranges, next_page
 from billing_ui.billing.services import Services
 from billing_ui.billing.worker import drain
 from billing_ui.clock import utc_now
@@ -223,7 +222,7 @@ class _Listing:
         while (current := await self._next()) is not None:
             following: Range | None = current
             while following is not None:
-                page = await self._page(following)
+                page = await next_page(self._services, self._driver, following, self._catalog)
                 following = await self._finish(following, page)
 
     async def _next(self) -> Range | None:
@@ -235,19 +234,6 @@ class _Listing:
             finally:
                 self._idle -= 1
             return self._waiting.popleft() if self._waiting else None
-
-    async def _page(self, current: Range) -> ListedPage:
-        return await ask(
-            self._services,
-            self._driver,
-            lambda: self._driver.list_page(
-                current.listing,
-                self._catalog,
-                created_from=current.created_from,
-                created_to=current.created_to,
-                cursor=current.cursor,
-            ),
-        )
 
     async def _finish(self, current: Range, page: ListedPage) -> Range | None:
         """Write a page together with what is left after it; returns the range to go on with."""

@@ -1,4 +1,4 @@
-"""Ranges of time in which a provider's objects were created: what is left to list, and how it is shared out."""
+"""Ranges of time in which a provider's objects were created: what is left to list, how it is shared and asked for."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, Self
 
+from billing_ui.billing.patience import ask
+from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
-from billing_ui.payments.types import ListedPage, Listing
+from billing_ui.payments.driver import Driver
+from billing_ui.payments.types import CatalogSnapshot, CursorGone, ListedPage, Listing
 
 EPOCH: Final = datetime(2010, 1, 1, tzinfo=UTC)
 """Before any of the providers began; what should be older nevertheless is in the oldest range all the same."""
@@ -74,6 +77,14 @@ class Range:
         parts = min(helpers + 1, int(rest.objects / _WORTH_A_PART), int(rest.seconds))
         return tuple(rest.shared(parts)) if parts > 1 else (rest,)
 
+    def without_cursor(self) -> Self:
+        """Return what is left and what was created in the second that the last page ended in.
+
+        Moments are whole seconds: more of that second may be left.
+        """
+        top = self.reached + timedelta(seconds=1) if self.reached else self.created_to
+        return replace(self, created_to=top, cursor=None, reached=None)
+
     def shared(self, parts: int) -> Iterable[Self]:
         """Share out what is left, by time; the first part goes on where this range stands."""
         oldest = self.created_from or EPOCH
@@ -106,3 +117,36 @@ class Range:
 
 
 _MOMENTS: Final = ("created_from", "created_to", "reached")
+
+
+async def next_page(
+    services: Services, driver: Driver, left: Range, catalog: CatalogSnapshot
+) -> ListedPage:
+    """Fetch the next page of a range, even when what the last one ended with was deleted since.
+
+    Then a few objects may be listed a second time.
+
+    Args:
+        catalog: where the names of what was bought are taken from.
+
+    Raises:
+        PaymentError: the provider cannot be asked.
+    """
+
+    async def page(of: Range) -> ListedPage:
+        return await ask(
+            services,
+            driver,
+            lambda: driver.list_page(
+                of.listing,
+                catalog,
+                created_from=of.created_from,
+                created_to=of.created_to,
+                cursor=of.cursor,
+            ),
+        )
+
+    try:
+        return await page(left)
+    except CursorGone:
+        return await page(left.without_cursor())

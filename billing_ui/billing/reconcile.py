@@ -14,13 +14,13 @@ from billing_ui.billing.drift import Drift, find_drift, load_copy
 from billing_ui.billing.fetches import FETCH_TIMEOUT_SECONDS
 from billing_ui.billing.listed_rows import write_listed
 from billing_ui.billing.patience import ask
+from billing_ui.billing.ranges import Range, next_page
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import UNSETTLED, sync_customer
 from billing_ui.models import ChangeSource, Customer
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import (
     CatalogSnapshot,
-    ListedPage,
     Listing,
     NoCustomer,
     PaymentError,
@@ -233,16 +233,18 @@ class _Reconciliation:
     async def find_unknown(self) -> None:
         """Walk the provider's customers, and report those that we do not have."""
         missing: list[str] = []
-        cursor: str | None = None
-        while True:
-            page = await self._page(cursor)
+        nothing = CatalogSnapshot(provider=self._driver.provider.value, products=())
+        left = [Range(Listing.CUSTOMERS)]
+        while left:
+            page = await next_page(self._services, self._driver, left[0], nothing)
             names = [snapshot.customer.id for snapshot in page.snapshots]
             unknown = await self._unknown(names)
             missing += unknown
             if unknown and self._fix:
                 await self._store([one for one in page.snapshots if one.customer.id in unknown])
-            if (cursor := page.cursor) is None:
-                break
+            left = list(left[0].after(page, 0))
+        # Where a cursor was gone, some were listed twice.
+        missing = list(dict.fromkeys(missing))
         if missing and not self._fix:
             await asyncio.sleep(self._patience)
             chunks = range(0, len(missing), _CHUNK)
@@ -250,14 +252,6 @@ class _Reconciliation:
                 name for at in chunks for name in await self._unknown(missing[at : at + _CHUNK])
             ]
         self._report.unknown += missing
-
-    async def _page(self, cursor: str | None) -> ListedPage:
-        nothing = CatalogSnapshot(provider=self._driver.provider.value, products=())
-        return await ask(
-            self._services,
-            self._driver,
-            lambda: self._driver.list_page(Listing.CUSTOMERS, nothing, cursor=cursor),
-        )
 
     async def _unknown(self, names: Sequence[str]) -> list[str]:
         query = select(Customer.provider_customer_id).where(

@@ -133,6 +133,9 @@ class Driver(Protocol):
             created_from: leave out what was created before (UTC, whole seconds).
             created_to: leave out what was created then or later (UTC, whole seconds).
             cursor: where the page before ended; the range may have become smaller since.
+
+        Raises:
+            CursorGone: what the page before ended with was deleted meanwhile.
         """
         ...
 

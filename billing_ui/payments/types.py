@@ -497,6 +497,10 @@ class ProviderRejected(PaymentError):
     """The provider answered with an error that trying again will not mend (a wrong key, a bad request)."""
 
 
+class CursorGone(ProviderRejected):
+    """The object that a page of a list was to begin after no longer exists at the provider."""
+
+
 class ConfigurationUnusable(ProviderRejected):
     """The named portal configuration does not exist at the provider or is no longer active.
 

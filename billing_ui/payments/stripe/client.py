@@ -19,6 +19,7 @@ import structlog
 from billing_ui import metrics
 from billing_ui.payments.types import (
     ConfigurationUnusable,
+    CursorGone,
     CustomerDeleted,
     InvalidRequest,
     PaymentError,
@@ -226,6 +227,8 @@ def _slow_down(seconds: int | None) -> ProviderUnavailable:
 
 def _refusal(error: stripe.InvalidRequestError) -> PaymentError:
     message, parameter = error.user_message or "", error.param or ""
+    if is_missing(error) and parameter == "starting_after":
+        return CursorGone(f"Stripe can't go on with a list: {_said(error)}")
     if is_missing(error) and message.startswith("No such customer"):
         if "a similar object exists in" in message:
             return CustomerDeleted(

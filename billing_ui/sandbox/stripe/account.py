@@ -260,8 +260,8 @@ class Account:
         listed = list(conditions)
         cursor = after or before
         if cursor:
-            place = self.store.position(cursor)
-            if place is None:
+            named, place = self.store.get(cursor), self.store.position(cursor)
+            if named is None or named.get("deleted") or place is None:
                 name = "starting_after" if after else "ending_before"
                 raise StripeError.no_such(KINDS.get(kind, kind), cursor, name)
             listed.append(Condition(f"(created, seq) {'<' if after else '>'} (?, ?)", place))

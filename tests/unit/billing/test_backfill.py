@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -53,7 +55,14 @@ ROW = backfill_row(Provider.STRIPE)
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a sandbox in which 320 customers have bought something."""
-    with running_sandbox(tmp_path_factory.mktemp("backfill") / "sandbox.db") as url:
+    with seeded_sandbox(tmp_path_factory.mktemp("backfill")) as url:
+        yield url
+
+
+@contextmanager
+def seeded_sandbox(folder: Path) -> Iterator[str]:
+    """Run a sandbox in which 320 customers have bought something."""
+    with running_sandbox(folder / "sandbox.db") as url:
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
             seed = {"customers": 320, "invoices_per_customer": 3}
             control.post("/_control/seed", json=seed).raise_for_status()
@@ -314,6 +323,40 @@ async def test_a_run_that_was_ended_is_gone_on_with(
     assert len(asked_for & set(listed.pages)) <= len(left)
     async with real.database.read() as session:
         assert await remembered(session, ROW) == {}
+
+
+async def test_a_run_goes_on_although_the_customer_its_cursor_names_was_deleted(
+    database: Database, tmp_path: Path
+) -> None:
+    with seeded_sandbox(tmp_path) as url:
+        settings = make_settings(stripe_secret_key=SecretStr(KEY), stripe_api_base=url)
+        real = Services(settings, database, Drivers(settings))
+        sdk, transport = open_client(KEY, url)
+        await end_a_run_and_delete_where_it_stands(real, sdk)
+        assert (await backfill(real)).resumed
+        page = await sdk.v1.customers.list_async({"limit": 100})
+        theirs = {customer.id async for customer in page.auto_paging_iter()}
+        assert theirs < set(await customers(real))
+        await transport.close_async()
+        await real.drivers.close()
+
+
+async def end_a_run_and_delete_where_it_stands(real: Services, sdk: stripe.StripeClient) -> None:
+    """End a backfill half-way, and delete the customers that its cursors name."""
+
+    def end_it(progress: BackfillProgress) -> None:
+        if progress.objects[Listing.CUSTOMERS] >= 100:
+            running.cancel()
+
+    running = asyncio.create_task(backfill(real, end_it))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    async with real.database.read() as session:
+        left = (await remembered(session, ROW))["ranges"]
+    named = [one["cursor"] for one in left if one["listing"] == "customers" and one["cursor"]]
+    assert named
+    for name in named:
+        await sdk.v1.customers.delete_async(name)
 
 
 async def test_a_provider_in_trouble_is_asked_again(

@@ -1,10 +1,13 @@
 """Reconciliation: whatever no event told is found, said in words, and mended."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
@@ -22,7 +25,11 @@ from billing_ui.models import (
     Subscription,
     SubscriptionItem,
 )
-from billing_ui.payments.types import ProviderUnavailable, Snapshot, SnapshotCustomer
+from billing_ui.payments.driver import Drivers
+from billing_ui.payments.stripe.client import open_client
+from billing_ui.payments.types import ListedPage, ProviderUnavailable, Snapshot, SnapshotCustomer
+from tests.conftest import running_sandbox
+from tests.unit.billing.conftest import make_settings
 from tests.unit.billing.factories import (
     NOW,
     card,
@@ -34,6 +41,7 @@ from tests.unit.billing.factories import (
 )
 from tests.unit.billing.fake_driver import FakeDriver
 
+KEY = "sk_test_51Reconcile"
 WHO = SnapshotCustomer(id="cus_1", name="Northwind", email="billing@northwind.example")
 
 
@@ -232,6 +240,36 @@ async def test_customers_we_never_heard_of_are_found_and_stored_as_nobodys(
         ).one()
     assert (row.team_id, row.partial, row.email) == (None, True, "new@example.com")
     assert (await run(services)).unknown == []
+
+
+async def test_unknown_customers_are_found_although_one_that_a_page_ended_with_was_deleted(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_sandbox(tmp_path / "sandbox.db") as url:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as control:
+            seed = {"customers": 230, "invoices_per_customer": 0}
+            (await control.post("/_control/seed", json=seed)).raise_for_status()
+        settings = make_settings(stripe_secret_key=SecretStr(KEY), stripe_api_base=url)
+        real = Services(settings, services.database, Drivers(settings))
+        client, transport = open_client(KEY, url)
+        driver, gone, listed = real.drivers.active, [], set()
+        ask = driver.list_page
+
+        async def list_page(*arguments: Any, **bounds: Any) -> ListedPage:
+            page = await ask(*arguments, **bounds)
+            listed.update(one.customer.id for one in page.snapshots)
+            if page.cursor and not gone:
+                gone.append(page.cursor)
+                await client.v1.customers.delete_async(page.cursor)
+            return page
+
+        monkeypatch.setattr(driver, "list_page", list_page)
+        report = await reconcile(real, fix=False, patience=0.0)
+        await transport.close_async()
+        await real.drivers.close()
+    assert len(gone) == 1
+    assert len(report.unknown) == len(set(report.unknown)) >= 230
+    assert set(report.unknown) == listed
 
 
 async def test_a_customer_that_cannot_be_asked_about_is_a_failure(
