@@ -49,7 +49,7 @@ async def ask(
         except ProviderUnavailable as error:
             if attempt == _ATTEMPTS:
                 raise
-            asked = error.retry_after
+            asked: float | None = error.retry_after
             if asked is not None:
                 asked = min(LONGEST_HOLD_SECONDS, asked)
                 if rate is not None:
