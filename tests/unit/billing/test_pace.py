@@ -134,7 +134,9 @@ async def test_the_worker_has_every_second_place_however_many_ask_for_much(
         _, _, before = await places.get()
         group.create_task(work(), name="worker")
         for _ in range(11):
-            # Whose time comes is let go when the next one has taken a place behind it.
+            if len(waited) == 4:
+                before.set()
+            # While both want one, the next place is taken before the time of this one has come.
             name, delay, over = await places.get()
             if name == "worker":
                 waited.append(delay)
