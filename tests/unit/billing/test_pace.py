@@ -128,7 +128,7 @@ async def test_the_worker_has_every_second_place_however_many_ask_for_much(
 
     monkeypatch.setattr(pace, "asyncio", Clock)
     waited = []
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         for _ in range(8):
             group.create_task(ask(services, driver, call), name="one of many")
         _, _, before = await places.get()
