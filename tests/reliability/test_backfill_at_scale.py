@@ -36,7 +36,7 @@ async def test_a_large_account_is_copied_whole_in_little_memory_though_killed_on
     )
     with running_sandbox(tmp_path / "sandbox.db") as sandbox_url:
         provider = Sandbox(sandbox_url)
-        await provider.control(
+        seeded = await provider.control(
             "seed",
             {
                 "customers": customers,
@@ -51,7 +51,7 @@ async def test_a_large_account_is_copied_whole_in_little_memory_though_killed_on
             _env_file=None, database_url=url, stripe_secret_key=KEY, stripe_api_base=sandbox_url
         )
         services = Services.open(settings)
-        total = customers * (2 + invoices)
+        total = 2 * customers + seeded["invoices"]
 
         began = time.monotonic()
         first = await _begin(tmp_path, url, sandbox_url)
@@ -72,7 +72,8 @@ async def test_a_large_account_is_copied_whole_in_little_memory_though_killed_on
         assert second.returncode == 0, (tmp_path / "sync.log").read_text()[-2000:]
         assert await _count(services, Customer) == customers
         assert await _count(services, Subscription) == customers
-        assert await _count(services, Invoice) == customers * invoices
+        # The youngest customers have not been billed so often yet.
+        assert await _count(services, Invoice) == seeded["invoices"]
         async with services.database.read() as session:
             nameless = select(func.count()).where(
                 col(Customer.email).is_(None) | ~col(Customer.partial)
