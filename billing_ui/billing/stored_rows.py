@@ -32,20 +32,13 @@ async def write_rows(session: AsyncSession, customer_id: UUID, snapshot: Snapsho
     A full snapshot replaces subscriptions, items and payment methods, and adds to the invoices, of which it
     holds the newest and those that were asked for. A partial one only adds and overwrites.
     """
-    await _write_subscriptions(session, customer_id, snapshot)
+    partial = snapshot.partial
+    subscriptions = [subscription_row(customer_id, snapshot, one) for one in snapshot.subscriptions]
+    await _write_all(session, Subscription, customer_id, subscriptions, partial=partial)
     await _write_items(session, customer_id, snapshot)
-    await _write_payment_methods(session, customer_id, snapshot)
+    methods = [payment_method_row(customer_id, snapshot, one) for one in snapshot.payment_methods]
+    await _write_all(session, PaymentMethod, customer_id, methods, partial=partial)
     await _write_invoices(session, customer_id, snapshot)
-
-
-async def _write_subscriptions(
-    session: AsyncSession, customer_id: UUID, snapshot: Snapshot
-) -> None:
-    rows = [subscription_row(customer_id, snapshot, one) for one in snapshot.subscriptions]
-    stored = await _stored(session, Subscription, col(Subscription.customer_id) == customer_id)
-    await _write(session, Subscription, rows, stored)
-    if not snapshot.partial:
-        await _delete_missing(session, Subscription, rows, stored)
 
 
 async def _write_items(session: AsyncSession, customer_id: UUID, snapshot: Snapshot) -> None:
@@ -61,14 +54,19 @@ async def _write_items(session: AsyncSession, customer_id: UUID, snapshot: Snaps
     await _delete_missing(session, SubscriptionItem, rows, stored)
 
 
-async def _write_payment_methods(
-    session: AsyncSession, customer_id: UUID, snapshot: Snapshot
+async def _write_all(
+    session: AsyncSession,
+    model: type[Subscription] | type[PaymentMethod],
+    customer_id: UUID,
+    rows: Sequence[dict[str, Any]],
+    *,
+    partial: bool,
 ) -> None:
-    rows = [payment_method_row(customer_id, snapshot, one) for one in snapshot.payment_methods]
-    stored = await _stored(session, PaymentMethod, col(PaymentMethod.customer_id) == customer_id)
-    await _write(session, PaymentMethod, rows, stored)
-    if not snapshot.partial:
-        await _delete_missing(session, PaymentMethod, rows, stored)
+    """Make a customer's rows of a table those given; when they are not all there are, keep the others."""
+    stored = await _stored(session, model, col(model.customer_id) == customer_id)
+    await _write(session, model, rows, stored)
+    if not partial:
+        await _delete_missing(session, model, rows, stored)
 
 
 async def _write_invoices(session: AsyncSession, customer_id: UUID, snapshot: Snapshot) -> None:
