@@ -39,6 +39,7 @@ from billing_ui.payments.types import (
     InvalidRequest,
     PortalFlow,
     PortalSession,
+    ProviderRejected,
     StartPortalSessionInput,
 )
 from billing_ui.settings import Settings
@@ -156,6 +157,37 @@ async def open_portal(
         services.work.ring()
         raise portal
     return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
+
+
+async def open_switch(
+    services: Services,
+    identity: Identity,
+    price_id: str,
+    quantity: int,
+    *,
+    locale: str | None = None,
+) -> OpenedPortal:
+    """Open the portal where a switch of plans is only left to be confirmed.
+
+    Where that cannot be had (several items, a portal without this price), it opens where plans are chosen.
+
+    Args:
+        price_id: the price to switch to.
+        quantity: how many of it.
+        locale: IETF language tag of the portal's pages.
+
+    Raises:
+        PaymentError: as `open_portal`.
+    """
+    change = PortalFlow(
+        type=FlowType.SUBSCRIPTION_UPDATE_CONFIRM, price_id=price_id, quantity=quantity
+    )
+    try:
+        return await open_portal(services, identity, flow=change, locale=locale)
+    except (InvalidRequest, ProviderRejected):
+        # Whatever else stands in the way is met once more, and said then.
+        choice = PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)
+        return await open_portal(services, identity, flow=choice, locale=locale)
 
 
 def _check_configuration(settings: Settings, configuration: str, ours: str | None) -> None:

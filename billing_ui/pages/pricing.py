@@ -76,7 +76,7 @@ def _advice() -> rx.Component:
             rx.el.p(
                 icon("details"),
                 rx.el.span(
-                    "A switch takes effect at once. The difference is settled on your next invoice."
+                    "You confirm a switch in the billing portal, which shows what it costs and when."
                 ),
                 class_name="after",
             ),

@@ -9,17 +9,11 @@ from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import owner_contact
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.checkout import open_checkout
-from billing_ui.billing.portal import open_portal
+from billing_ui.billing.portal import open_switch
 from billing_ui.billing.pricing import Pricing, load_pricing
 from billing_ui.billing.services import Services, current_services
 from billing_ui.i18n import Reader
-from billing_ui.payments.types import (
-    MAX_QUANTITY,
-    FlowType,
-    InvalidRequest,
-    PaymentError,
-    PortalFlow,
-)
+from billing_ui.payments.types import MAX_QUANTITY, InvalidRequest, PaymentError
 from billing_ui.states.addresses import PRICING
 from billing_ui.states.failures import in_words
 from billing_ui.states.leaving import Departure, arrive, leave_for_provider
@@ -154,7 +148,7 @@ class PricingState(rx.State):
 
     @rx.event(background=True)
     async def choose(self, product_id: str) -> EventSpec | None:
-        """Go to the provider to buy a plan, or to switch to it."""
+        """Go to the provider to buy a plan, or to confirm the switch to it."""
         return await _open(self, product_id)
 
     @rx.event(background=True)
@@ -179,19 +173,20 @@ async def _open(state: PricingState, product_id: str) -> EventSpec | None:
 
     async def open_page(services: Services, identity: Identity) -> str:
         pricing = await load_pricing(services, identity)
-        if pricing.has_live_subscription:
-            flow = PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)
-            return (await open_portal(services, identity, flow=flow, locale=language)).url
         chosen = selection or first_selection(pricing)
         product = next((each for each in pricing.products if each.id == product_id), None)
         price = price_of(product, chosen) if product else None
         if product is None or price is None:
             raise InvalidRequest("This plan is no longer offered. Choose another one.")
+        quantity = chosen.seats if product.unit_label else 1
+        if pricing.has_live_subscription:
+            switch = await open_switch(services, identity, price.id, quantity, locale=language)
+            return switch.url
         checkout = await open_checkout(
             services,
             identity,
             price.id,
-            chosen.seats if product.unit_label else 1,
+            quantity,
             currency=chosen.currency,
             locale=language,
         )

@@ -14,7 +14,6 @@ from tests.e2e.visitors import (
     Visitors,
     billing_shown,
     button,
-    choose_price,
     in_portal,
     region,
     said,
@@ -115,7 +114,7 @@ async def test_a_trip_is_made_once_however_many_others_follow(
     # The tab still remembers where it was sent from here; it must not be sent there again.
     await page.goto(PRICING)
     await button(page, "Switch to Pro").click()
-    await in_portal(page, "Update plan")
+    await in_portal(page, "Confirm your plan")
 
 
 async def test_a_team_whose_plan_ended_subscribes_again_as_the_same_customer(
@@ -181,8 +180,9 @@ async def test_a_team_with_a_plan_switches_in_the_portal_and_never_checks_out_tw
     await expect(region(page, "Starter").get_by_text("Current plan", exact=True)).to_be_visible()
     await expect(page.get_by_role("button", name=re.compile("^Choose "))).to_have_count(0)
     await button(page, "Switch to Pro").click()
-    await in_portal(page, "Update plan")
-    await choose_price(page, "Pro – $149.00 per month")
+    await in_portal(page, "Confirm your plan")
+    await expect(page.get_by_role("main")).to_contain_text("From Starter to Pro.")
+    await button(page, "Confirm").click()
     await billing_shown(page)
     await expect(said(page, "Plan changed from Starter to Pro.")).to_be_visible()
     await sandbox.subscription(person.customer)
@@ -222,7 +222,7 @@ async def test_plans_left_open_while_one_is_bought_offer_no_second_one(
     # This page was loaded before there was a plan: its buttons become others by themselves.
     await expect(button(second, "Choose Starter")).to_have_count(0)
     await button(second, "Switch to Starter").click()
-    await in_portal(second, "Update plan")
+    await in_portal(second, "Confirm your plan")
     (customer,) = await sandbox.customers_of(str(person.team_id))
     await sandbox.subscription(customer["id"])
 

@@ -108,7 +108,7 @@ async def test_no_frame_of_a_whole_journey_carries_a_secret(
     await in_portal(page, "Add payment method")
     await page.goto(PRICING)
     await button(page, "Switch to Team").click()
-    await in_portal(page, "Update plan")
+    await in_portal(page, "Confirm your plan")
     await page.goto(BILLING)
     await billing_shown(page)
     readable.append(await what_scripts_can_read(page))

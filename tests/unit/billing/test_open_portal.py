@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from billing_ui.accounts.errors import NoTeam
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.catalog import portal_configuration_id
-from billing_ui.billing.portal import open_portal
+from billing_ui.billing.portal import open_portal, open_switch
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.models import Customer, PortalVisit, Role, User
@@ -26,6 +26,7 @@ from billing_ui.payments.types import (
     NotAllowed,
     PortalFlow,
     ProviderMismatch,
+    ProviderRejected,
     ProviderUnavailable,
 )
 from tests.unit.billing.factories import (
@@ -325,6 +326,63 @@ async def test_a_plan_of_several_items_is_not_changed_by_a_link(
     account = await subscribed(shop, driver, several)
     with pytest.raises(InvalidRequest, match=r"^flow: a plan of several items"):
         await open_portal(shop, account.identity, flow=PortalFlow(type=CHANGE, price_id=TEAM))
+
+
+async def test_a_switch_opens_where_it_is_only_left_to_be_confirmed(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    await open_switch(shop, account.identity, TEAM, 5, locale="de")
+    [request] = driver.portals
+    assert request.flow == PortalFlow(
+        type=CHANGE, subscription_id="sub_1", item_id="si_1", price_id=TEAM, quantity=5
+    )
+    assert request.locale == "de"
+    [visit] = await visits(shop)
+    assert visit.flow == CHANGE.value
+
+
+@pytest.mark.parametrize("refusal", [InvalidRequest, ProviderRejected])
+async def test_a_switch_the_portal_refuses_opens_where_plans_are_chosen(
+    shop: Services, driver: FakeDriver, refusal: type[Exception]
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    driver.fail("start_portal_session", refusal("This price is not in the configuration."))
+    await open_switch(shop, account.identity, TEAM, 5)
+    [request] = driver.portals
+    assert request.flow == PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE, subscription_id="sub_1")
+    [visit] = await visits(shop)
+    assert visit.flow == FlowType.SUBSCRIPTION_UPDATE.value
+
+
+async def test_a_switch_of_several_items_opens_where_plans_are_chosen(
+    shop: Services, driver: FakeDriver
+) -> None:
+    several = subscription(items=(item(PRO), item(TEAM, id="si_2")))
+    account = await subscribed(shop, driver, several)
+    await open_switch(shop, account.identity, TEAM, 5)
+    [request] = driver.portals
+    assert request.flow
+    assert request.flow.type is FlowType.SUBSCRIPTION_UPDATE
+
+
+async def test_a_switch_while_the_provider_is_down_is_not_asked_for_twice(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    driver.fail("start_portal_session", ProviderUnavailable(retry_after=7))
+    with pytest.raises(ProviderUnavailable):
+        await open_switch(shop, account.identity, TEAM, 5)
+    assert driver.count("start_portal_session") == 1
+
+
+async def test_a_member_without_billing_rights_switches_nothing(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, subscription(PRO))
+    with pytest.raises(NotAllowed):
+        await open_switch(shop, await new_member(shop, account), TEAM, 5)
+    assert driver.calls.count("start_portal_session") == 0
 
 
 async def test_a_flow_the_provider_lacks_is_refused(shop: Services, driver: FakeDriver) -> None:

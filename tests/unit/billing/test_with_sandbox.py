@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from billing_ui.billing.changes import describe_visit
 from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.customers import current_customer, ensure_customer, link_customer
 from billing_ui.billing.invoices import load_invoices
-from billing_ui.billing.portal import open_portal
+from billing_ui.billing.portal import open_portal, open_switch
 from billing_ui.billing.pricing import load_pricing
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
@@ -165,6 +166,53 @@ async def test_the_whole_way_from_plan_to_portal_and_back(
     assert seats == "Seats set to 24."
     [now] = (await load_billing(real, account.identity)).plans
     assert (now.name, now.amount, now.unit_label) == ("Team", 48000, "seat")
+
+
+async def test_a_switch_is_confirmed_with_one_press_and_told(
+    real: Services, sdk: stripe.StripeClient
+) -> None:
+    account = await subscribed(real, sdk)
+    opened = await open_switch(real, account.identity, await price_of(real, "Team"), 24)
+    browser = Browser()
+    confirm = browser.open(opened.url)
+    assert confirm.heading == "Confirm your plan"
+    assert "From Pro to Team." in confirm.text
+    confirm.press("Confirm")
+    assert browser.left_for
+    assert visit_in(browser.left_for) == str(opened.visit_id)
+    await return_from_visit(real, str(opened.visit_id), account.identity)
+    told = await banner(real, account.identity)
+    assert any(sentence.startswith("Plan changed from Pro to Team.") for sentence in told)
+    assert "Seats set to 24." in told
+
+
+async def test_a_switch_to_what_the_portal_does_not_offer_is_chosen_there(
+    real: Services, sdk: stripe.StripeClient
+) -> None:
+    account = await subscribed(real, sdk)
+    pro = next(p for p in (await load_pricing(real, None)).products if p.name == "Pro")
+    without_team = await sdk.v1.billing_portal.configurations.create_async(
+        {
+            "features": {
+                "subscription_update": {
+                    "enabled": True,
+                    "default_allowed_updates": ["price", "quantity"],
+                    "products": [
+                        {
+                            "product": pro.id,
+                            "prices": [pro.prices[0].id],
+                            "adjustable_quantity": {"enabled": True},
+                        }
+                    ],
+                }
+            }
+        }
+    )
+    listed = {"stripe_portal_configuration": without_team.id}
+    named = replace(real, settings=real.settings.model_copy(update=listed))
+    opened = await open_switch(named, account.identity, await price_of(real, "Team"), 24)
+    assert enter(opened.url).heading == "Update plan"
+    await sdk.v1.billing_portal.configurations.update_async(without_team.id, {"active": False})
 
 
 async def test_a_cancellation_in_the_portal_shows_although_only_its_date_is_set(

@@ -7,7 +7,7 @@ from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.pricing import Pricing, PricingPrice, PricingProduct
 from billing_ui.billing.services import Services
 from billing_ui.models import Catalog
-from billing_ui.payments.types import CatalogSnapshot, ProviderUnavailable
+from billing_ui.payments.types import CatalogSnapshot, FlowType, ProviderUnavailable
 from billing_ui.states.pricing import PricingState
 from billing_ui.states.pricing_view import OfferView, free_months
 from tests.unit.billing.factories import Account, new_account
@@ -103,8 +103,39 @@ async def test_a_team_with_a_plan_switches_in_the_portal_and_never_buys_a_second
 
     await tab.send(PricingState.choose, "prod_pro")
 
-    assert len(driver.portals) == 1
+    [portal] = driver.portals
+    assert portal.flow is not None
+    # Seats of the old plan are not seats of one that has none.
+    assert (portal.flow.price_id, portal.flow.quantity) == ("price_pro_month", 1)
     assert driver.checkouts == []
+
+
+async def test_more_seats_of_ones_own_plan_are_there_to_be_confirmed(
+    owner: str, driver: FakeDriver
+) -> None:
+    tab = Tab(owner)
+    await tab.send(PricingState.load)
+    await tab.send(PricingState.one_seat_more)
+
+    await tab.send(PricingState.choose, "prod_team")
+
+    [portal] = driver.portals
+    assert portal.flow is not None
+    assert portal.flow.type is FlowType.SUBSCRIPTION_UPDATE_CONFIRM
+    assert (portal.flow.price_id, portal.flow.quantity) == ("price_team_month", 25)
+
+
+async def test_a_plan_that_is_not_offered_is_not_switched_to(
+    owner: str, driver: FakeDriver
+) -> None:
+    tab = Tab(owner)
+    await tab.send(PricingState.load)
+
+    await tab.send(PricingState.choose, "prod_of_somebody_else")
+
+    state = await tab.state(PricingState)
+    assert state.problem == "This plan is no longer offered. Choose another one."
+    assert driver.portals == []
 
 
 async def test_a_team_without_a_plan_buys_what_is_chosen_in_its_currency(
