@@ -17,6 +17,7 @@ from billing_ui.payments.stripe.webhooks import webhook_secrets
 from billing_ui.settings import (
     DEFAULT_SANDBOX_PORT,
     SANDBOX_HOST,
+    SANDBOX_SECRET_KEY,
     EventsMode,
     Provider,
     Settings,
@@ -36,7 +37,7 @@ class SandboxUnavailable(Exception):
 
 
 async def connect_webhooks(services: Services, sandbox_url: str) -> None:
-    """Have the sandbox send its events to this app, unless the app asks for them by itself.
+    """Have the sandbox send its events to this app, or no longer once the app asks for them by itself.
 
     To connect again changes nothing but the address, which is another one when the app's port is.
 
@@ -44,21 +45,34 @@ async def connect_webhooks(services: Services, sandbox_url: str) -> None:
         SandboxUnavailable: the sandbox refuses.
     """
     settings = services.settings
-    if settings.events_mode is EventsMode.POLL:
-        return
-    endpoint = {
-        "id": _ENDPOINT,
-        "url": settings.webhook_url(Provider.STRIPE),
-        "secret": webhook_secrets(settings)[0],
-        "events": ["*"],
-    }
     try:
         async with httpx.AsyncClient(base_url=sandbox_url, trust_env=False) as client:
-            (await client.post("/_control/webhooks", json=endpoint)).raise_for_status()
+            if settings.events_mode is EventsMode.POLL:
+                await _disconnect(client)
+            else:
+                endpoint = {
+                    "id": _ENDPOINT,
+                    "url": settings.webhook_url(Provider.STRIPE),
+                    "secret": webhook_secrets(settings)[0],
+                    "events": ["*"],
+                }
+                (await client.post("/_control/webhooks", json=endpoint)).raise_for_status()
     except httpx.HTTPError as error:
         raise SandboxUnavailable(
-            f"The sandbox did not take the address of its webhooks: {error}"
+            f"The sandbox could not be told where to send its webhooks: {error}"
         ) from None
+
+
+async def _disconnect(client: httpx.AsyncClient) -> None:
+    """Switch off the endpoint that an earlier run in webhook mode has left; what waits for it is dropped."""
+    answer = await client.post(
+        f"/v1/webhook_endpoints/{_ENDPOINT}",
+        data={"disabled": "true"},
+        headers={"Authorization": f"Bearer {SANDBOX_SECRET_KEY}"},
+    )
+    # There is none when this installation never was in that mode.
+    if answer.status_code != httpx.codes.NOT_FOUND:
+        answer.raise_for_status()
 
 
 @asynccontextmanager

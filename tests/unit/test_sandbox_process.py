@@ -59,10 +59,11 @@ async def test_a_keeper_whose_sandbox_never_answers_is_said_in_a_sentence(
 
 
 async def _endpoints(url: str) -> list[str]:
+    """Return where the sandbox sends events to."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         headers = {"Authorization": "Bearer sk_test_tests"}
         listed = (await client.get("/v1/webhook_endpoints", headers=headers)).json()
-    return [endpoint["url"] for endpoint in listed["data"]]
+    return [one["url"] for one in listed["data"] if one["status"] == "enabled"]
 
 
 async def test_its_events_are_sent_to_the_app_once_however_often_it_is_told(
@@ -94,6 +95,17 @@ async def test_an_app_that_asks_for_events_by_itself_is_sent_none(settings: Sett
         await connect_webhooks(services, url)
         assert await _endpoints(url) == []
     await services.close()
+
+
+async def test_an_app_that_begins_to_ask_by_itself_is_sent_no_more_and_begins_again_when_told(
+    settings: Settings,
+) -> None:
+    async with embedded_sandbox(settings) as url:
+        for mode, sent in ((EventsMode.WEBHOOK, 1), (EventsMode.POLL, 0), (EventsMode.WEBHOOK, 1)):
+            services = Services.open(settings.model_copy(update={"events_mode": mode}))
+            await connect_webhooks(services, url)
+            await services.close()
+            assert len(await _endpoints(url)) == sent
 
 
 async def test_a_sandbox_that_cannot_be_told_is_said_in_a_sentence(settings: Settings) -> None:
