@@ -25,6 +25,7 @@ from billing_ui.sandbox.stripe import hosted, lifecycle, seeding, storms
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.http import StripeAPI
+from billing_ui.sandbox.stripe.pruning import prune
 from billing_ui.sandbox.stripe.resources import webhook_endpoints
 from billing_ui.sandbox.stripe.shapes import Json
 
@@ -127,8 +128,10 @@ class Clock:
                 self._account.clock_bell.clear()
                 while self._step():  # noqa: ASYNC110 - others are served in between
                     await asyncio.sleep(0)
+                while prune(self._account):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
             except Exception:
-                log.exception("what is due could not happen")
+                log.exception("what is due could not happen, or what is old not be forgotten")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._account.clock_bell.wait(), TICK_SECONDS)
 

@@ -26,6 +26,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS delivery_by_due ON delivery (due) WHERE due IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS delivery_by_event ON delivery (event)",
     "CREATE INDEX IF NOT EXISTS delivery_held ON delivery (endpoint) WHERE held",
+    "CREATE INDEX IF NOT EXISTS delivery_settled ON delivery (queued) WHERE due IS NULL",
 )
 
 FIRST_RETRY, LONGEST_RETRY = 1, 60
@@ -168,6 +169,14 @@ class Outbox:
         rows = self._store.execute("SELECT state, count(*) FROM delivery GROUP BY state")
         found = Counter(dict(rows.fetchall()))
         return {state: found[state] for state in ("pending", "delivered", "failed")}
+
+    def forget(self, before: float, limit: int) -> int:
+        """Forget deliveries queued before a Unix time that wait no more; return how many it was."""
+        return self._store.execute(
+            "DELETE FROM delivery WHERE id IN "
+            "(SELECT id FROM delivery WHERE due IS NULL AND queued < ? LIMIT ?)",
+            (before, limit),
+        ).rowcount
 
     def clear(self) -> None:
         """Forget everything."""

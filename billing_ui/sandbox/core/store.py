@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     body        TEXT    NOT NULL,
     created     INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS idempotency_by_created ON idempotency (created);
 """
 
 
@@ -202,6 +203,14 @@ class Store:
             "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)",
             (key, fingerprint, status, body, created),
         )
+
+    def forget_keys(self, before: int, limit: int) -> int:
+        """Forget answers kept for idempotency keys before a Unix time; return how many it was."""
+        return self._connection.execute(
+            "DELETE FROM idempotency WHERE key IN "
+            "(SELECT key FROM idempotency WHERE created < ? LIMIT ?)",
+            (before, limit),
+        ).rowcount
 
     def wipe(self) -> None:
         """Forget everything."""
