@@ -326,13 +326,7 @@ def ask_to_cancel(visit: Visit, form: Form) -> Response:
     feature = visit.feature("subscription_cancel")
     subscription = visit.subscription(visit.request.path_params["subscription"])
     if is_canceling(subscription):
-        return visit.show(
-            "message.html",
-            status=409,
-            heading="Your plan is already set to cancel",
-            text="Nothing was changed.",
-            link=(visit.url(), "Back to the portal"),
-        )
+        return visit.stopped(409, "Your plan is already set to cancel", "Nothing was changed.")
     name = _name(visit, subscription)
     if feature["mode"] == "immediately":
         lead = f"{name} ends at once."

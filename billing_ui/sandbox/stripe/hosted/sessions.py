@@ -101,6 +101,16 @@ class Visit:
             **{"problems": bool(form is not None and form.problems), "back": self.back, **context},
         )
 
+    def stopped(self, status: int, heading: str, text: str) -> HTMLResponse:
+        """Return a page that says why it does not go on here, with the way back to the portal."""
+        return self.show(
+            "message.html",
+            status=status,
+            heading=heading,
+            text=text,
+            link=(self.url(), "Back to the portal"),
+        )
+
     def completed(self, done: str, notice: str) -> Response:
         """Return where to go after an action.
 
@@ -164,29 +174,19 @@ def inside(account: Account, handler: Handler) -> Callable[[Request], Awaitable[
             form = await read_form(request, visit.secret) if request.method == "POST" else Form()
             return handler(visit, form)
         except FormRefused:
-            return visit.show(
-                "message.html",
-                status=403,
-                heading="This form is out of date",
-                text="Nothing was changed. Go back to the portal and try again.",
-                link=(visit.url(), "Back to the portal"),
+            return visit.stopped(
+                403,
+                "This form is out of date",
+                "Nothing was changed. Go back to the portal and try again.",
             )
         except NotOffered:
-            return visit.show(
-                "message.html",
-                status=404,
-                heading="This page isn’t available",
-                text="It doesn’t exist, or it isn’t part of this portal.",
-                link=(visit.url(), "Back to the portal"),
+            return visit.stopped(
+                404,
+                "This page isn’t available",
+                "It doesn’t exist, or it isn’t part of this portal.",
             )
         except StripeError as error:
-            return visit.show(
-                "message.html",
-                status=error.status,
-                heading="That didn’t work",
-                text=error.message,
-                link=(visit.url(), "Back to the portal"),
-            )
+            return visit.stopped(error.status, "That didn’t work", error.message)
 
     return endpoint
 
