@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from billing_ui.payments.types import (
     InvalidRequest,
     ListedPage,
     Listing,
+    Snapshot,
 )
 from billing_ui.settings import Provider
 
@@ -87,12 +88,12 @@ def backfill_row(provider: Provider) -> str:
 async def backfill(services: Services, report: Report = lambda _: None) -> BackfillResult:
     """Copy all customers, subscriptions and invoices of the active provider; goes on where an earlier run ended.
 
-    Every page is written in the transaction that also writes down what is left, so a run may be killed
+    Pages are written in the transaction that also writes down what is left, so a run may be killed
     at any moment; the next one waits until its lease has ended. Customers that were known whole before are
     fetched whole again at the end; the others are partial until somebody looks at them.
 
     Args:
-        report: is told how far it is after every page.
+        report: is told how far it is whenever pages were written.
 
     Raises:
         InvalidRequest: another process is at it.
@@ -146,6 +147,16 @@ class _Plan:
             "written": self.written,
         }
 
+    def after(self, fetched: "_Fetched", following: Sequence[Range]) -> "_Plan":
+        """Return the plan with `following` left of a range of which a page was fetched."""
+        listing, count = fetched.range.listing, fetched.page.count
+        others = (each for each in self.ranges if each is not fetched.range)
+        return replace(
+            self,
+            ranges=(*others, *following),
+            objects={**self.objects, listing: self.objects[listing] + count},
+        )
+
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> "_Plan":
         return cls(
@@ -153,6 +164,22 @@ class _Plan:
             objects={Listing(name): number for name, number in document["objects"].items()},
             written=document["written"],
         )
+
+
+@dataclass(eq=False)
+class _Fetched:
+    """A page on its way into the database.
+
+    Attributes:
+        range: what it is a page of.
+        written: whether it is committed.
+        following: what is left of the range then.
+    """
+
+    range: Range
+    page: ListedPage
+    written: bool = False
+    following: tuple[Range, ...] = ()
 
 
 async def _plan(services: Services, name: str) -> tuple[_Plan, bool]:
@@ -189,6 +216,7 @@ class _Listing:
         self._idle = 0
         self._changed = asyncio.Condition()
         self._writing = asyncio.Lock()
+        self._unwritten: list[_Fetched] = []
         self._began = time.monotonic()
         self._before = sum(plan.objects.values())
 
@@ -236,31 +264,45 @@ class _Listing:
             return self._waiting.popleft() if self._waiting else None
 
     async def _finish(self, current: Range, page: ListedPage) -> Range | None:
-        """Write a page together with what is left after it; returns the range to go on with."""
+        """Write a page together with what is left after it; returns the range to go on with.
+
+        Pages that come while others are being written wait, and are then written together.
+        """
+        mine = _Fetched(current, page)
+        self._unwritten.append(mine)
         async with self._writing:
-            following = current.after(page, max(self._idle - len(self._waiting), 0))
-            others = tuple(each for each in self.plan.ranges if each is not current)
-            listed = self.plan.objects[current.listing] + page.count
-            plan = replace(
-                self.plan,
-                ranges=(*others, *following),
-                objects={**self.plan.objects, current.listing: listed},
-            )
-            self.plan = await self._write(page, plan)
+            if not mine.written:
+                await self._write(list(self._unwritten))
+        return mine.following[0] if mine.following else None
+
+    async def _write(self, pages: Sequence["_Fetched"]) -> None:
+        plan, helpers = self.plan, max(self._idle - len(self._waiting), 0)
+        following: list[tuple[Range, ...]] = []
+        for one in pages:
+            rest = one.range.after(one.page, helpers)
+            helpers -= max(len(rest) - 1, 0)
+            plan = plan.after(one, rest)
+            following.append(rest)
+        snapshots = [each for one in pages for each in one.page.snapshots]
+        self.plan = await self._commit(snapshots, plan)
+        # Only now: had it failed, the next of them would try again.
+        del self._unwritten[: len(pages)]
+        for one, rest in zip(pages, following, strict=True):
+            one.written, one.following = True, rest
         self._report(self.progress())
         async with self._changed:
-            self._waiting.extend(following[1:])
+            self._waiting.extend(each for rest in following for each in rest[1:])
             self._changed.notify_all()
-        return following[0] if following else None
 
-    async def _write(self, page: ListedPage, plan: _Plan) -> _Plan:
+    async def _commit(self, snapshots: Sequence[Snapshot], plan: _Plan) -> _Plan:
         for last_try in (False, True):
             try:
                 async with self._services.database.write() as session:
                     written = 0
-                    if page.snapshots:
-                        provider = self._driver.provider.value
-                        written = await write_listed(session, provider, page.snapshots)
+                    if snapshots:
+                        written = await write_listed(
+                            session, self._driver.provider.value, snapshots
+                        )
                     done = replace(plan, written=plan.written + written)
                     await remember(session, self._name, done.dumped())
                 return done

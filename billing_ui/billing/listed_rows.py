@@ -1,4 +1,4 @@
-"""Writing what was listed of many customers at once: a page of a provider's list in a few statements.
+"""Writing what was listed of many customers at once: pages of a provider's lists in a few statements.
 
 A customer first met here is stored as partial: its row says that more is to be fetched. Of a customer that is
 known better, nothing is overwritten; only invoices that we have never seen are added.
@@ -7,7 +7,7 @@ known better, nothing is overwritten; only invoices that we have never seen are 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,21 +38,19 @@ class _Known:
 
 
 async def write_listed(session: AsyncSession, provider: str, snapshots: Sequence[Snapshot]) -> int:
-    """Write what stands on one page of a list; returns how many objects of the provider were written.
+    """Write what stands on pages of lists; returns how many objects of the provider were written.
 
     A customer whose metadata names a team of ours becomes that team's, if the team never had a customer;
     any other new one is nobody's until an operator links it.
 
     Args:
         session: a write transaction; the caller commits it.
-        snapshots: partial ones, one a customer.
+        snapshots: partial ones; a customer may have several, of different pages.
     """
     connection = await session.connection()
-    # In one order everywhere, so that two processes never wait for each other.
     listed = sorted(snapshots, key=lambda snapshot: snapshot.customer.id)
     detailed = [one.customer for one in listed if not one.subscriptions and not one.invoices]
-    await _write_customers(connection, provider, [one.customer for one in listed], detailed)
-    known = await _lock(connection, provider, [one.customer.id for one in listed])
+    known = await _write_customers(connection, provider, [one.customer for one in listed], detailed)
     await _claim(connection, known, detailed)
     pairs = [(known[one.customer.id], one) for one in listed]
     written = len(detailed)
@@ -64,28 +62,36 @@ async def write_listed(session: AsyncSession, provider: str, snapshots: Sequence
 async def _write_customers(
     connection: AsyncConnection,
     provider: str,
-    customers: Sequence[SnapshotCustomer],
+    listed: Sequence[SnapshotCustomer],
     detailed: Sequence[SnapshotCustomer],
-) -> None:
-    """Insert the customers we do not have, and let those that are partial say what was listed of them."""
+) -> Mapping[str, _Known]:
+    """Insert the customers we do not have, and let those that are partial say what was listed of them.
+
+    Rows are made and locked in the order of their ids, as everywhere, so that two processes never wait
+    for each other.
+    """
+    # Of two pages the one that says who a customer is.
+    customers = {one.id: one for one in (*listed, *detailed)}
     bare = {"provider": provider, "partial": True, "marked_at": None}
-    if detailed:
-        rows = [
-            {"provider_customer_id": one.id, **bare, **customer_details(one)} for one in detailed
-        ]
-        statement = insert_into(connection, Customer)
-        values = {name: statement.excluded[name] for name in customer_details(detailed[0])}
+    rows = {
+        name: {"id": uuid4(), "provider_customer_id": name, **bare, **customer_details(one)}
+        for name, one in sorted(customers.items())
+    }
+    insert = insert_into(connection, Customer)
+    await connection.execute(insert.on_conflict_do_nothing(), list(rows.values()))
+    known = await _lock(connection, provider, list(rows))
+    stale = [rows[one.id] for one in detailed if known[one.id].id != rows[one.id]["id"]]
+    if stale:
+        values = {name: insert.excluded[name] for name in customer_details(detailed[0])}
         await connection.execute(
-            statement.on_conflict_do_update(
+            insert.on_conflict_do_update(
                 index_elements=["provider", "provider_customer_id"],
                 set_=values,
                 where=table_of(Customer).c.partial,
             ),
-            rows,
+            stale,
         )
-    if len(detailed) < len(customers):
-        rows = [{"provider_customer_id": one.id, **bare} for one in customers]
-        await connection.execute(insert_into(connection, Customer).on_conflict_do_nothing(), rows)
+    return known
 
 
 async def _lock(

@@ -26,6 +26,7 @@ from billing_ui.billing.backfill import (
 )
 from billing_ui.billing.customers import ensure_customer
 from billing_ui.billing.job_rows import hold, remembered, take_turn
+from billing_ui.billing.listed_rows import write_listed
 from billing_ui.billing.refresh import catch_up
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
@@ -41,7 +42,14 @@ from billing_ui.models import (
 )
 from billing_ui.payments.driver import Drivers
 from billing_ui.payments.stripe.client import open_client
-from billing_ui.payments.types import InvalidRequest, ListedPage, Listing, ProviderUnavailable
+from billing_ui.payments.types import (
+    InvalidRequest,
+    ListedPage,
+    Listing,
+    ProviderUnavailable,
+    Snapshot,
+    SnapshotCustomer,
+)
 from billing_ui.settings import Provider
 from tests.conftest import running_sandbox
 from tests.unit.billing.conftest import make_settings
@@ -252,6 +260,30 @@ def who(name: str, team_id: UUID) -> Any:
     return snapshot(customer=name).customer.model_copy(update={"team_id": team_id})
 
 
+# ---------------------------------------------------------------- several pages at once
+
+
+async def test_what_several_pages_say_of_a_customer_may_be_written_together(
+    services: Services,
+) -> None:
+    def pages(name: str) -> list[Snapshot]:
+        who = SnapshotCustomer(id="cus_1", name=name)
+        return [
+            snapshot(customer=who, partial=True),
+            snapshot(invoices=(invoice(1), invoice(2)), partial=True),
+            snapshot(subscription(), partial=True),
+            snapshot(invoices=(invoice(3),), partial=True),
+        ]
+
+    # The second time all of them are there already.
+    for name in ("Acme", "Acme Ltd"):
+        async with services.database.write() as session:
+            assert await write_listed(session, "stripe", pages(name)) == 5
+        assert (await customers(services))["cus_1"].name == name
+        assert await count(services, Subscription) == await count(services, SubscriptionItem) == 1
+        assert await count(services, Invoice) == 3
+
+
 # ---------------------------------------------------------------- what is known better
 
 
@@ -296,14 +328,12 @@ async def test_an_unsettled_invoice_found_by_the_way_is_looked_at_again(
 # ---------------------------------------------------------------- whatever ends it
 
 
-@pytest.mark.parametrize("pages", [1, 4, 9])
+@pytest.mark.parametrize("objects", [1, 300, 600])
 async def test_a_run_that_was_ended_is_gone_on_with(
-    real: Services, listed: Listed, pages: int
+    real: Services, listed: Listed, objects: int
 ) -> None:
-    def end_it(_progress: BackfillProgress) -> None:
-        nonlocal pages
-        pages -= 1
-        if pages == 0:
+    def end_it(progress: BackfillProgress) -> None:
+        if sum(progress.objects.values()) >= objects:
             running.cancel()
 
     running = asyncio.create_task(backfill(real, end_it))
