@@ -28,6 +28,7 @@ LEASE: Final = timedelta(seconds=20)
 """A lease not renewed for so long belongs to a process that died."""
 _RENEW_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.5
+_LOST: Final = "Another process took over the job {}."
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ async def hold(database: Database, turn: Turn, work: Coroutine[Any, Any, T]) -> 
     try:
         await asyncio.wait({doing, renewing}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise LostTurn(f"Another process took over the job {turn.name}.")
+            raise LostTurn(_LOST.format(turn.name))
         return doing.result()
     finally:
         doing.cancel()
@@ -172,6 +173,22 @@ async def remember(session: AsyncSession, name: str, state: Mapping[str, Any]) -
     """Let a job remember `state`, JSON, in place of what it remembered."""
     await insert_if_absent(session, Job(name=name))
     await session.exec(update(Job).where(col(Job.name) == name).values(state=dict(state)))
+
+
+async def keep(session: AsyncSession, turn: Turn, state: Mapping[str, Any]) -> None:
+    """Let the job of a turn remember `state`, JSON, in place of what it remembered.
+
+    Raises:
+        LostTurn: another process has the job by now, and remembers more.
+    """
+    statement = (
+        update(Job)
+        .where(col(Job.name) == turn.name, col(Job.lease_owner) == turn.owner)
+        .values(state=dict(state))
+        .returning(col(Job.name))
+    )
+    if (await session.exec(statement)).one_or_none() is None:
+        raise LostTurn(_LOST.format(turn.name))
 
 
 async def _renew(database: Database, turn: Turn) -> None:

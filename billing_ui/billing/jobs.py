@@ -12,7 +12,7 @@ import structlog
 from billing_ui.billing.backoff import retry_delay
 from billing_ui.billing.job_rows import LostTurn, Turn, end_turn, hold, next_look, take_turn
 from billing_ui.billing.pruning import prune
-from billing_ui.billing.reconcile import reconcile
+from billing_ui.billing.reconcile import reconcile_in_turn
 from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
@@ -40,13 +40,13 @@ class RecurringJob:
     Attributes:
         name: of its row in table `job`.
         every: from the end of one turn to the beginning of the next, unless it failed.
-        work: does it once.
+        work: does it once; what it must remember, whatever ends it, it keeps in the row of its turn.
         at_start: whether a process that starts does it at once, due or not.
     """
 
     name: str
     every: timedelta
-    work: Callable[[Services], Coroutine[Any, Any, object]]
+    work: Callable[[Services, Turn], Coroutine[Any, Any, object]]
     at_start: bool = False
 
 
@@ -66,13 +66,13 @@ def jobs_of(services: Services) -> tuple[RecurringJob, ...]:
     if _has_event_list(services):
         polling = services.settings.events_mode is EventsMode.POLL
         catching_up = RecurringJob(
-            "recovery", POLL_EVERY if polling else RECOVER_EVERY, recover, at_start=True
+            "recovery", POLL_EVERY if polling else RECOVER_EVERY, _recover, at_start=True
         )
         reconciling = RecurringJob("reconcile", RECONCILE_EVERY, _reconcile)
-        return catching_up, reconciling, RecurringJob("prune", PRUNE_EVERY, prune)
+        return catching_up, reconciling, RecurringJob("prune", PRUNE_EVERY, _prune)
     # What the provider does not tell is found by comparing.
     often = RecurringJob("reconcile", RECONCILE_WITHOUT_EVENTS_EVERY, _reconcile, at_start=True)
-    return often, RecurringJob("prune", PRUNE_EVERY, prune)
+    return often, RecurringJob("prune", PRUNE_EVERY, _prune)
 
 
 async def run_job(services: Services, job: RecurringJob, *, at_once: bool = False) -> bool:
@@ -89,7 +89,7 @@ async def run_job(services: Services, job: RecurringJob, *, at_once: bool = Fals
     if turn is None:
         return False
     try:
-        await hold(services.database, turn, job.work(services))
+        await hold(services.database, turn, job.work(services, turn))
     except LostTurn as error:
         log.warning("job_lost", job=job.name, error=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is written down and tried again
@@ -140,8 +140,16 @@ async def _failed(services: Services, turn: Turn, error: Exception) -> None:
     await end_turn(services.database, turn, {"due_at": due, "failures": failures, "error": text})
 
 
-async def _reconcile(services: Services) -> None:
-    await reconcile(services, fix=True, partial=False)
+async def _recover(services: Services, _turn: Turn) -> None:
+    await recover(services)
+
+
+async def _reconcile(services: Services, turn: Turn) -> None:
+    await reconcile_in_turn(services, turn, fix=True, partial=False)
+
+
+async def _prune(services: Services, _turn: Turn) -> None:
+    await prune(services)
 
 
 def _has_event_list(services: Services) -> bool:

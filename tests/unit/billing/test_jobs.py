@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from billing_ui.billing import job_rows
-from billing_ui.billing.job_rows import LEASE, end_turn, hold, take_turn
+from billing_ui.billing.job_rows import LEASE, Turn, end_turn, hold, take_turn
 from billing_ui.billing.jobs import (
     POLL_EVERY,
     RECOVER_EVERY,
@@ -36,7 +36,7 @@ class Work:
         self.failure: Exception | None = None
         self.ended = 0
 
-    async def __call__(self, _services: Services) -> None:
+    async def __call__(self, _services: Services, _turn: Turn) -> None:
         self.begun.set()
         try:
             await self.may_end.wait()

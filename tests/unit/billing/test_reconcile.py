@@ -14,7 +14,8 @@ from sqlmodel import col, select
 from billing_ui.billing import patience
 from billing_ui.billing.customers import mark_customer_out_of_date
 from billing_ui.billing.drift import Drift
-from billing_ui.billing.reconcile import DriftReport, ReconcileProgress, reconcile
+from billing_ui.billing.drift_report import DriftReport, Failure
+from billing_ui.billing.reconcile import ReconcileProgress, reconcile
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.models import (
@@ -75,8 +76,8 @@ async def test_what_agrees_is_no_drift(
 ) -> None:
     told: list[ReconcileProgress] = []
     report = await run(services, progress=told.append)
-    assert (report.compared, report.drift, report.unknown, report.clean) == (1, [], [], True)
-    assert [(one.compared, one.customers) for one in told] == [(1, 1)]
+    assert (report.compared, report.drifted, report.clean) == (1, 0, True)
+    assert [(one.compared, one.customers, one.listed) for one in told] == [(1, 1, 0), (1, 1, 1)]
 
 
 LATER = NOW.replace(year=2027)
@@ -135,11 +136,11 @@ async def test_a_change_that_no_event_told_is_found_and_mended(
     theirs, expected = AT_THE_PROVIDER[what]
     driver.has(theirs)
     report = await run(services)
-    assert sorted(report.drift, key=lambda drift: drift.field) == expected
+    assert sorted(report.drift.listed, key=lambda drift: drift.field) == expected
     assert not report.clean
     fixed = await run(services, fix=True)
-    assert (fixed.fixed, fixed.clean) == ({"cus_1"}, True)
-    assert (await run(services)).drift == []
+    assert (fixed.fixed.listed, fixed.clean) == (["cus_1"], True)
+    assert (await run(services)).drift.listed == []
 
 
 @pytest.mark.parametrize(
@@ -162,9 +163,9 @@ async def test_damage_in_our_tables_is_found_and_mended(
     async with services.database.write() as session:
         await session.exec(damage)
     found = await run(services, fix=True)
-    assert len(found.drift) == 1
+    assert found.drift.count == 1
     assert found.clean
-    assert (await run(services)).drift == []
+    assert (await run(services)).drift.listed == []
 
 
 async def test_mending_records_what_changed(
@@ -182,7 +183,7 @@ async def test_old_final_invoices_are_left_alone(
 ) -> None:
     driver.has(state(invoices=(invoice(2),)))
     await run(services, fix=True)
-    assert (await run(services)).drift == []
+    assert (await run(services)).drift.listed == []
 
 
 async def test_a_customer_that_is_out_of_date_is_behind_and_no_drift(
@@ -191,7 +192,7 @@ async def test_a_customer_that_is_out_of_date_is_behind_and_no_drift(
     driver.has(state(subscription(quantity=9)))
     await mark_customer_out_of_date(services, customer_id)
     report = await run(services)
-    assert (report.compared, report.behind, report.drift, report.clean) == (0, 1, [], True)
+    assert (report.compared, report.behind, report.drifted, report.clean) == (0, 1, 0, True)
     await run(services, fix=True)
     assert (await run(services)).compared == 1
 
@@ -206,7 +207,7 @@ async def test_a_customer_whose_event_comes_meanwhile_is_no_drift(
     await sync_customer(services, customer_id)
     asked.release()
     report = await running
-    assert (report.behind, report.drift) == (1, [])
+    assert (report.behind, report.drifted) == (1, 0)
 
 
 async def test_an_event_on_its_way_is_waited_for(
@@ -223,7 +224,7 @@ async def test_an_event_on_its_way_is_waited_for(
     await mark_customer_out_of_date(services, customer_id)
     second.release()
     report = await running
-    assert (report.behind, report.drift) == (1, [])
+    assert (report.behind, report.drifted) == (1, 0)
 
 
 async def test_customers_we_never_heard_of_are_found_and_stored_as_nobodys(
@@ -231,15 +232,15 @@ async def test_customers_we_never_heard_of_are_found_and_stored_as_nobodys(
 ) -> None:
     driver.has(snapshot(customer=SnapshotCustomer(id="cus_2", email="new@example.com")))
     report = await run(services)
-    assert (report.unknown, report.clean, report.drifted) == (["cus_2"], False, 1)
+    assert (report.unknown.listed, report.clean, report.drifted) == (["cus_2"], False, 1)
     fixed = await run(services, fix=True)
-    assert (fixed.unknown, fixed.clean) == (["cus_2"], True)
+    assert (fixed.unknown.listed, fixed.clean) == (["cus_2"], True)
     async with services.database.read() as session:
         row = (
             await session.exec(select(Customer).where(Customer.provider_customer_id == "cus_2"))
         ).one()
     assert (row.team_id, row.partial, row.email) == (None, True, "new@example.com")
-    assert (await run(services)).unknown == []
+    assert (await run(services)).unknown.listed == []
 
 
 async def test_unknown_customers_are_found_although_one_that_a_page_ended_with_was_deleted(
@@ -268,8 +269,8 @@ async def test_unknown_customers_are_found_although_one_that_a_page_ended_with_w
         await transport.close_async()
         await real.drivers.close()
     assert len(gone) == 1
-    assert len(report.unknown) == len(set(report.unknown)) >= 230
-    assert set(report.unknown) == listed
+    assert report.unknown.count == len(set(report.unknown.listed)) >= 230
+    assert set(report.unknown.listed) == listed
 
 
 async def test_a_customer_that_cannot_be_asked_about_is_a_failure(
@@ -278,10 +279,11 @@ async def test_a_customer_that_cannot_be_asked_about_is_a_failure(
     monkeypatch.setattr(patience, "_ATTEMPTS", 1)
     driver.fail("fetch_snapshot", ProviderUnavailable("Stripe is away."))
     report = await run(services)
-    assert (report.failures, report.clean) == ({"cus_1": "Stripe is away."}, False)
+    assert report.failures.listed == [Failure("cus_1", "Stripe is away.")]
+    assert not report.clean
     del driver.snapshots["cus_1"]
     report = await run(services)
-    assert report.failures == {"cus_1": "No billing customer record found"}
+    assert report.failures.listed == [Failure("cus_1", "No billing customer record found")]
 
 
 async def test_a_listed_customer_is_compared_in_what_lists_tell(
@@ -290,9 +292,9 @@ async def test_a_listed_customer_is_compared_in_what_lists_tell(
     async with services.database.write() as session:
         await session.exec(update(Customer).values(partial=True, wanted=col(Customer.wanted) + 1))
         await session.exec(delete(PaymentMethod))
-    assert (await run(services)).drift == []
+    assert (await run(services)).drift.listed == []
     driver.has(state(subscription(quantity=9)))
-    assert len((await run(services)).drift) == 1
+    assert (await run(services)).drift.count == 1
     assert (await run(services, partial=False)).compared == 0
     await run(services, fix=True)
     assert not (await the_customer(services)).partial

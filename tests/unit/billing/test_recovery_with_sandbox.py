@@ -99,7 +99,7 @@ async def test_polling_alone_leaves_no_drift(real: Services, sdk: stripe.StripeC
     await drain(real)
     assert await state(real, bought) == "canceling"
     report = await reconcile(real, fix=False, patience=0.0)
-    assert (report.drift, report.failures) == ([], {})
+    assert (report.drift.listed, report.failures.listed) == ([], [])
     async with real.database.read() as session:
         names = (await session.exec(select(Customer.name))).all()
     assert "Northwind" in names
