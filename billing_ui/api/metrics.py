@@ -28,6 +28,11 @@ _BACKLOG: Final[tuple[tuple[str, str, Callable[[Backlog], float]], ...]] = (
         lambda backlog: backlog.waiting,
     ),
     (
+        "customers_in_bulk",
+        "Those of them that were marked with many others, and give way to those that events told of.",
+        lambda backlog: backlog.in_bulk,
+    ),
+    (
         "customers_failing",
         "Customers whose last sync failed and will be tried again.",
         lambda backlog: backlog.failing,
@@ -39,7 +44,7 @@ _BACKLOG: Final[tuple[tuple[str, str, Callable[[Backlog], float]], ...]] = (
     ),
     (
         "queue_age_seconds",
-        "How long the customer that has waited longest for a sync has been out of date.",
+        "How long the customer that has waited longest for a sync has been out of date, not counting the bulk.",
         lambda backlog: backlog.age_seconds,
     ),
 )

@@ -15,7 +15,7 @@ from sqlalchemy.types import Text
 from sqlmodel import col
 
 from billing_ui.billing.fetches import Mirror, mark_values
-from billing_ui.models import Catalog, Customer, InboxEvent
+from billing_ui.models import Catalog, Customer, InboxEvent, Urgency
 from billing_ui.models.columns import table_of
 
 ROWS: Final = "rows"
@@ -24,11 +24,13 @@ ROWS: Final = "rows"
 
 def marking(mirror: Mirror, inserted: Any) -> dict[str, Any]:
     """Return what becomes of a row that is there when one with a count of marks (`wanted`) is inserted."""
-    values = mark_values(mirror) | {"wanted": col(mirror.wanted) + inserted.wanted}
-    if mirror is Customer:
-        values["marked_at"] = func.coalesce(col(Customer.marked_at), inserted.marked_at)
-        values["marked_by"] = inserted.marked_by
-    return values
+    customers = mirror is Customer
+    values = (
+        mark_values(mirror, inserted.marked_by, at=inserted.marked_at)
+        if customers
+        else mark_values(mirror)
+    )
+    return values | {"wanted": col(mirror.wanted) + inserted.wanted}
 
 
 def storing_statement() -> Select[Any]:
@@ -42,7 +44,8 @@ def storing_statement() -> Select[Any]:
         .returning(*events.c)
         .cte("new")
     )
-    return choose(new.c.provider, new.c.id).add_cte(_marked_catalogs(new), _marked_customers(new))
+    catalogs = _marked_catalogs(new)
+    return choose(new.c.provider, new.c.id).add_cte(catalogs, _marked_customers(new, catalogs))
 
 
 def _given(table: Table) -> TableValuedAlias:
@@ -60,12 +63,21 @@ def _marked_catalogs(new: CTE) -> CTE:
     statement = insert(table_of(Catalog)).from_select(
         list(marks), choose(*marks.values()).where(new.c.catalog).group_by(new.c.provider)
     )
-    return statement.on_conflict_do_update(
-        index_elements=["provider"], set_=marking(Catalog, statement.excluded)
-    ).cte("catalogs")
+    return (
+        statement.on_conflict_do_update(
+            index_elements=["provider"], set_=marking(Catalog, statement.excluded)
+        )
+        .returning(table_of(Catalog).c.provider)
+        .cte("catalogs")
+    )
 
 
-def _marked_customers(new: CTE) -> CTE:
+def _marked_customers(new: CTE, catalogs: CTE) -> CTE:
+    """Return what marks the customers, once every catalogue is marked.
+
+    PostgreSQL promises no order among the parts of a statement that write, except that what one reads of another
+    is there. Both count the new events, so all of these are stored before; this one counts the catalogues too.
+    """
     key = (new.c.provider, new.c.provider_customer_id)
     marks: dict[str, ColumnElement[Any]] = {
         "id": func.gen_random_uuid(),
@@ -77,13 +89,17 @@ def _marked_customers(new: CTE) -> CTE:
         "marked_by": func.max(new.c.request_id),
         "tax_ids": cast(literal("[]", Text), JSONB),
         **_of_a_new_row(Customer),
+        "urgency": literal(Urgency.EVENT_UNCLAIMED.value),
     }
     # In order, so that two processes never wait for each other: in Python's order, whatever the database's own
-    # is, for a backfill goes through the same customers in that.
+    # is, for a backfill goes through the same customers in that. Rows are inserted as the query hands them over.
     statement = insert(table_of(Customer)).from_select(
         list(marks),
         choose(*marks.values())
-        .where(new.c.provider_customer_id.is_not(None))
+        .where(
+            new.c.provider_customer_id.is_not(None),
+            choose(func.count()).select_from(catalogs).scalar_subquery() >= 0,
+        )
         .group_by(*key)
         .order_by(*(part.collate("C") for part in key)),
     )

@@ -24,7 +24,7 @@ from billing_ui.billing.upsert import insert_into
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.direct import Direct
-from billing_ui.models import Catalog, Customer, EventSource, InboxEvent, PaymentMethod
+from billing_ui.models import Catalog, Customer, EventSource, InboxEvent, PaymentMethod, Urgency
 from billing_ui.models.columns import table_of
 from billing_ui.payments.types import ProviderEvent
 from billing_ui.settings import Provider
@@ -76,8 +76,9 @@ def gather_arrivals(database: Database) -> GroupCommit[Arrival, bool]:
 async def store_arrivals(database: Database, arrivals: Sequence[Arrival]) -> tuple[bool, ...]:
     """Store events in one transaction, and mark what the new ones make out of date.
 
-    Every transaction goes through events, catalogues and customers in the same order, so that two
-    processes never wait for each other.
+    Every transaction goes through events, catalogues and customers in the same order, each by their keys, so
+    that two processes never wait for each other. On SQLite the steps follow each other; PostgreSQL's one
+    statement makes each part need what the part before it wrote.
 
     Returns:
         For each arrival whether its event was new; of several of one event, the first counts.
@@ -254,6 +255,7 @@ def _customer_row(
         "provider_customer_id": customer_id,
         "wanted": times,
         "marked_by": request_id,
+        "urgency": Urgency.EVENT_UNCLAIMED.value,
     }
 
 

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import Select, SQLColumnExpression, func, literal, literal_column, select, union_all
 from sqlmodel import col
 from sqlmodel import select as select_rows
 
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
-from billing_ui.models import Customer, Job
+from billing_ui.models import Customer, Job, Urgency
+from billing_ui.settings import Provider
 
 COUNTED_AT_MOST: Final = 100_000
 """How many customers out of date are counted; a backlog this long needs no exact number."""
@@ -21,55 +22,76 @@ class Backlog:
     """The customers of one provider that are out of date.
 
     Attributes:
-        waiting: those the worker will sync, the failing ones included.
-        failing: those whose last sync failed and will be tried again.
+        waiting: those the worker will sync.
+        in_bulk: those of them that nothing is known to have happened to; they were marked with many others.
+        failing: those of them whose last sync failed and will be tried again.
         parked: those the worker gave up on.
-        oldest_at: since when the one that has waited longest is out of date (UTC), None when none waits.
+        oldest_at: since when the one that has waited longest is out of date (UTC), None when none waits. What
+            waits in bulk may wait for as long as it takes, and does not count.
     """
 
     provider: str
     waiting: int = 0
+    in_bulk: int = 0
     failing: int = 0
     parked: int = 0
     oldest_at: datetime | None = None
 
     @property
     def age_seconds(self) -> float:
-        """How long the one that has waited longest has been out of date."""
+        """How long the one that has waited longest has been out of date; as `oldest_at`, not counting the bulk."""
         return (utc_now() - self.oldest_at).total_seconds() if self.oldest_at else 0.0
 
 
 async def backlogs(database: Database) -> tuple[Backlog, ...]:
     """Return the backlog of each provider that has one.
 
-    Customers out of date are few among many, and an index holds just them.
+    Customers out of date are few among many, and an index holds just them: of each provider those that wait, in
+    the order in which they are fetched, then those that are parked.
     """
-    due = (
-        select(
-            col(Customer.provider),
-            col(Customer.marked_at),
-            col(Customer.parked_at),
-            col(Customer.attempts),
-        )
+    async with database.engine.connect() as connection:
+        rows = await connection.execute(union_all(*map(_counted, Provider)))
+        found = [Backlog(*row) for row in rows]
+    return tuple(backlog for backlog in found if backlog.waiting or backlog.parked)
+
+
+def _counted(provider: Provider) -> Select[Any]:
+    """Return the query for the row of one provider; asked for all of them together, the index would not be in order."""
+    parked_at, urgency, marked_at = (
+        col(Customer.parked_at),
+        col(Customer.urgency),
+        col(Customer.marked_at),
+    )
+    # As the worker sorts them: of more than are counted the bulk is left out, and no page waits for that.
+    waiting = (
+        _out_of_date(provider, urgency, marked_at, col(Customer.attempts))
+        .where(parked_at.is_(None))
+        .order_by(parked_at, urgency, marked_at)
+        .subquery()
+    )
+    parked = _out_of_date(provider, parked_at).where(parked_at.is_not(None)).subquery()
+    in_bulk = waiting.c.urgency >= Urgency.BULK.value
+    return select(
+        literal(provider.value),
+        func.count(),
+        func.count().filter(in_bulk),
+        func.count().filter(waiting.c.attempts > 0),
+        select(func.count()).select_from(parked).scalar_subquery(),
+        func.min(waiting.c.marked_at).filter(~in_bulk),
+    ).select_from(waiting)
+
+
+def _out_of_date(provider: Provider, *columns: SQLColumnExpression[Any]) -> Select[Any]:
+    return (
+        select(*columns)
         .where(
+            col(Customer.provider) == provider.value,
             # Written as the index has it, so that both databases use it.
             literal_column("wanted > applied AND NOT partial"),
             col(Customer.provider_customer_id).is_not(None),
         )
-        .order_by(col(Customer.provider), col(Customer.marked_at))
         .limit(COUNTED_AT_MOST)
-        .subquery()
     )
-    parked = due.c.parked_at.is_not(None)
-    query = select(
-        due.c.provider,
-        func.count().filter(~parked),
-        func.count().filter(~parked, due.c.attempts > 0),
-        func.count().filter(parked),
-        func.min(due.c.marked_at).filter(~parked),
-    ).group_by(due.c.provider)
-    async with database.engine.connect() as connection:
-        return tuple(Backlog(*row) for row in await connection.execute(query))
 
 
 async def jobs(database: Database) -> tuple[Job, ...]:

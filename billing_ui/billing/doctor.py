@@ -179,11 +179,12 @@ async def _of_backlog(database: Database, backlog: Backlog) -> list[Finding]:
         )
     # What fails waits because it fails, and has been told.
     age = timedelta(seconds=backlog.age_seconds)
-    if age > _WAITING_TOO_LONG and backlog.waiting > backlog.failing:
+    in_turn = backlog.waiting - backlog.in_bulk
+    if age > _WAITING_TOO_LONG and in_turn > backlog.failing:
         found.append(
             problem(
                 "queue",
-                f"{backlog.waiting} customers wait for a sync, one of them for {_rounded(age)}.",
+                f"{in_turn} customers wait for a sync, one of them for {_rounded(age)}.",
                 f"{_RUNNING}, and that it keeps up (billing_ui_sync_seconds in /metrics).",
             )
         )

@@ -23,6 +23,8 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Result,
+    and_,
+    case,
     func,
     literal_column,
     or_,
@@ -35,7 +37,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from billing_ui.billing.wake import Wake
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
-from billing_ui.models import Catalog, Customer
+from billing_ui.models import Catalog, Customer, Urgency
 from billing_ui.models.columns import table_of
 from billing_ui.payments.types import ProviderUnavailable
 from billing_ui.settings import Provider
@@ -92,25 +94,53 @@ async def mark_out_of_date(session: AsyncSession, mirror: Mirror, key: Key) -> i
     return wanted
 
 
-def mark_values(mirror: Mirror, request_id: str | None = None) -> dict[str, Any]:
+def mark_values(
+    mirror: Mirror,
+    request_id: Any = None,
+    *,
+    at: Any = None,
+    bulk: bool = False,
+) -> dict[str, Any]:
     """Return what an UPDATE sets in a row that may have changed at the provider.
 
     Args:
-        request_id: of the request that says so, for the logs.
+        request_id: of the request that says so, for the logs; a string or an SQL expression.
+        at: when it says so (UTC), a datetime or an SQL expression; now, when it is None.
+        bulk: it is said of many customers at once, to be sure, and can wait for those that somebody waits for.
     """
     values: dict[str, Any] = {"wanted": col(mirror.wanted) + 1}
     if mirror is Customer:
+        at = utc_now() if at is None else at
+        urgency = _urgency(bulk=bulk)
+        keeps_its_place = and_(
+            col(Customer.wanted) > col(Customer.applied),
+            ~col(Customer.partial),
+            col(Customer.urgency) <= urgency,
+        )
         values |= {
             "partial": False,
             "parked_at": None,
-            "marked_at": func.coalesce(col(Customer.marked_at), utc_now()),
+            # What is raised stands behind those that were as urgent before, and is late from now on only.
+            "marked_at": case(
+                (keeps_its_place, func.coalesce(col(Customer.marked_at), at)), else_=at
+            ),
             "marked_by": request_id,
+            "urgency": case((keeps_its_place, col(Customer.urgency)), else_=urgency),
         }
     return values
 
 
+def _urgency(*, bulk: bool) -> ColumnElement[int]:
+    claimed, unclaimed = (
+        (Urgency.BULK, Urgency.BULK_UNCLAIMED) if bulk else (Urgency.EVENT, Urgency.EVENT_UNCLAIMED)
+    )
+    return case((col(Customer.team_id).is_not(None), claimed.value), else_=unclaimed.value)
+
+
 async def mark_all_out_of_date(database: Database, provider: Provider) -> int:
     """Say that every customer of a provider that was fetched whole may have changed there.
+
+    They are fetched when nothing more urgent waits.
 
     Each few have a transaction of their own: nobody waits for all of them. Broken off, some are marked; marking
     them again does no harm.
@@ -146,7 +176,11 @@ async def mark_all_out_of_date(database: Database, provider: Provider) -> int:
                     .with_for_update(key_share=True)
                 )
                 await _execute(session, locking)
-            marking = update(customer).where(customer.c.id.in_(ids)).values(**mark_values(Customer))
+            marking = (
+                update(customer)
+                .where(customer.c.id.in_(ids))
+                .values(**mark_values(Customer, bulk=True))
+            )
             await _execute(session, marking)
         marked += len(ids)
 
@@ -172,7 +206,9 @@ async def begin_fetch(database: Database, mirror: Mirror, key: Key, goal: int) -
 async def begin_due_fetches(
     database: Database, provider: Provider, limit: int
 ) -> dict[UUID, Fetch]:
-    """Take the leases of a provider's customers that the worker should fetch now, longest waiting first.
+    """Take the leases of a provider's customers that the worker should fetch now.
+
+    The most urgent come first, and of those the longest waiting.
 
     Args:
         limit: how many at most.
@@ -214,7 +250,9 @@ def _due(provider: Provider, now: datetime, limit: int) -> SelectOfScalar[UUID]:
             _unleased(Customer, now),
             col(Customer.provider_customer_id).is_not(None),
         )
-        .order_by(col(Customer.marked_at))
+        # The index from its first column on: PostgreSQL does not conclude from IS NULL that `parked_at` orders
+        # nothing, and would sort whatever waits for each look.
+        .order_by(col(Customer.parked_at), col(Customer.urgency), col(Customer.marked_at))
         .limit(limit)
     )
 

@@ -190,6 +190,6 @@ async def _add_invoices(session: AsyncSession, rows: Sequence[dict[str, Any]]) -
         await connection.execute(
             update(table_of(Customer))
             .where(table_of(Customer).c.id.in_(unsettled))
-            .values(**mark_values(Customer))
+            .values(**mark_values(Customer, bulk=True))
         )
     return len(new)

@@ -32,7 +32,7 @@ from billing_ui.billing.upsert import upsert
 from billing_ui.billing.visit_outcomes import settle_visits
 from billing_ui.clock import utc_now
 from billing_ui.metrics import SyncOutcome, sync_finished
-from billing_ui.models import ChangeSource, Customer, CustomerSnapshot, Invoice
+from billing_ui.models import ChangeSource, Customer, CustomerSnapshot, Invoice, Urgency
 from billing_ui.payments.types import NoCustomer, PaymentError, ProviderUnavailable, Snapshot
 from billing_ui.settings import Provider
 
@@ -226,7 +226,9 @@ async def _fetch_and_apply(
     finally:
         sync_finished(customer.provider, time.perf_counter() - began, outcome)
     if customer.team_id is not None:
-        await services.live.publish(customer.team_id, since=customer.marked_at)
+        # What was marked in bulk was not known to have changed, so nobody knows since when it had.
+        since = customer.marked_at if customer.urgency < Urgency.BULK else None
+        await services.live.publish(customer.team_id, since=since)
     return SyncResult(snapshot, changes)
 
 

@@ -5,7 +5,7 @@ from sqlmodel import SQLModel
 from billing_ui.models.auth_session import AuthSession
 from billing_ui.models.catalog import Catalog, PortalConfiguration, Price, Product
 from billing_ui.models.change import ChangeSource, RecordedChange
-from billing_ui.models.customer import Customer, CustomerSnapshot
+from billing_ui.models.customer import Customer, CustomerSnapshot, Urgency
 from billing_ui.models.inbox_event import EventSource, InboxEvent
 from billing_ui.models.invoice import Invoice
 from billing_ui.models.job import Job, ProviderPace
@@ -38,6 +38,7 @@ __all__ = [
     "Subscription",
     "SubscriptionItem",
     "Team",
+    "Urgency",
     "User",
     "VisitKind",
 ]

@@ -1,6 +1,7 @@
 """The provider's customer of a team, the counters that say whether our copy is current, and the copy itself."""
 
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,24 @@ from sqlmodel import Field, SQLModel
 
 from billing_ui.clock import utc_now
 from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
+
+
+class Urgency(IntEnum):
+    """Whose turn it is among the customers that are out of date: the smaller the sooner.
+
+    Nobody waits for what was marked in bulk, which may be every customer there is: it is fetched with what events
+    leave. It is promised no share of its own. Events mark a customer once, however many they are; where even so
+    more come than can be fetched, every page is late already, and a share would make them later.
+
+    Somebody may be looking at a customer that a team has claimed, and at no other.
+    """
+
+    EVENT = 0
+    """An event told of it, or a person came back from the provider or asked."""
+    EVENT_UNCLAIMED = 1
+    BULK = 2
+    """It was marked with all the others, to be sure."""
+    BULK_UNCLAIMED = 3
 
 
 class Customer(SQLModel, table=True):
@@ -27,18 +46,20 @@ class Customer(SQLModel, table=True):
 
     `attempts` counts the failures since the last success, the first of which was at `failing_since`. The worker
     waits until `next_attempt_at`, and gave up at `parked_at`. `marked_at` and `marked_by` (the id of a request)
-    say since when and by what it is out of date: whose turn it is first, and for people and metrics.
+    say since when and by what it is out of date, for people and metrics. The worker goes by `urgency` (an
+    `Urgency`; it says nothing of a customer that is current), then by `marked_at`.
     """
 
     __table_args__ = (
         UniqueConstraint("team_id", "provider", "generation", name="uq_customer_claim"),
         UniqueConstraint("provider", "provider_customer_id", name="uq_customer_provider_id"),
-        # Customers out of date are few among many: the worker finds them without a scan, those it gave up
-        # on left out.
+        # Customers out of date are few among many: the worker finds them without a scan and in their order,
+        # those it gave up on left out.
         Index(
             "ix_customer_out_of_date",
             "provider",
             "parked_at",
+            "urgency",
             "marked_at",
             postgresql_where=text("wanted > applied AND NOT partial"),
             sqlite_where=text("wanted > applied AND NOT partial"),
@@ -71,6 +92,7 @@ class Customer(SQLModel, table=True):
     parked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     marked_at: datetime | None = Field(default_factory=utc_now, sa_type=UtcDateTime)
     marked_by: str | None = Field(default=None, max_length=64)
+    urgency: int = Urgency.EVENT.value
     deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     email: str | None = Field(default=None, max_length=512)

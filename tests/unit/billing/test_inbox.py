@@ -6,12 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from asyncpg import InterfaceError
+from asyncpg import InterfaceError  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlmodel import delete, select
+from sqlmodel import delete, select, update
 
 from billing_ui.billing.arrivals import refuses_a_value
 from billing_ui.billing.inbox import accept, accept_many
@@ -377,3 +377,31 @@ async def test_whatever_is_delivered_each_id_is_there_once_and_counted_once(
         asyncio.run_coroutine_threadsafe(check, loop).result()
 
     await asyncio.to_thread(whatever_is_delivered)
+
+
+async def test_catalogues_are_marked_before_customers(
+    services: Services, other_process: Services
+) -> None:
+    """So that one who marks the catalogue and then a customer never waits for one who waits for him."""
+    both = [event("evt_0"), event("evt_1", None, catalog=True)]
+    await take(services, *both)
+    database = services.database
+    async with other_process.database.write() as holder:
+        await holder.exec(update(Catalog).values(wanted=9))
+        later = [event("evt_2"), event("evt_3", None, catalog=True)]
+        accepting = asyncio.create_task(accept_many(services, Provider.STRIPE, later))
+        if not database.is_sqlite:
+            await someone_waits_for_a_lock(database)
+            async with database.write() as session:
+                free = select(Customer.id).with_for_update(skip_locked=True)
+                assert len((await session.exec(free)).all()) == 1
+    assert await accepting == 2
+    assert await wanted_catalog(database) == 10
+
+
+async def someone_waits_for_a_lock(database: Database) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(30):
+        async with database.engine.connect() as connection:
+            while not (await connection.execute(waiting)).scalar_one():  # noqa: ASYNC110 - it is a state of the database
+                await asyncio.sleep(0.005)

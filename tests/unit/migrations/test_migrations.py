@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from sqlmodel import col, select
 
 from billing_ui.database import Database
 from billing_ui.migrations import UnknownRevision, upgrade
-from billing_ui.models import SQLModel
+from billing_ui.models import Customer, CustomerSnapshot, SQLModel, Urgency
 
 _UPGRADE = "import asyncio, sys; from billing_ui.migrations import upgrade; print(asyncio.run(upgrade(sys.argv[1])))"
 
@@ -60,3 +63,40 @@ async def test_a_database_of_a_newer_version_is_left_alone(empty_database_url: s
     with pytest.raises(UnknownRevision, match="9999"):
         await upgrade(empty_database_url)
     await database.close()
+
+
+async def test_who_waits_from_before_there_was_an_urgency_gives_way_and_is_kept_whole(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = command.upgrade
+    with monkeypatch.context() as earlier:
+        earlier.setattr(command, "upgrade", lambda config, _: newest(config, "0002"))
+        await upgrade(empty_database_url)
+    team, customers, then = (
+        uuid4().hex,
+        [uuid4().hex for _ in range(2)],
+        "2026-11-20 12:00:00.000000",
+    )
+    database = Database(empty_database_url)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(f"INSERT INTO team VALUES ('{team}', 'Acme', '{then}')")
+        for number, customer in enumerate(customers):
+            claim = "NULL" if number else f"'{team}'"
+            await connection.exec_driver_sql(
+                "INSERT INTO customer (id, team_id, provider, provider_customer_id, generation,"
+                " claimed_at, wanted, applied, fetch_no, applied_fetch_no, partial, attempts,"
+                f" tax_ids, marked_at) VALUES ('{customer}', {claim}, 'stripe', 'cus_{number}', 1,"
+                f" '{then}', 2, 1, 1, 1, false, 0, '[]', '{then}')"
+            )
+            await connection.exec_driver_sql(
+                f"INSERT INTO customer_snapshot VALUES ('{customer}', 1, '{{}}')"
+            )
+    assert await upgrade(empty_database_url) is True
+    async with database.read() as session:
+        rows = (
+            await session.exec(select(Customer).order_by(col(Customer.provider_customer_id)))
+        ).all()
+        kept = (await session.exec(select(CustomerSnapshot))).all()
+    await database.close()
+    assert [row.urgency for row in rows] == [Urgency.BULK, Urgency.BULK_UNCLAIMED]
+    assert len(kept) == 2
