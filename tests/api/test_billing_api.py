@@ -248,6 +248,7 @@ async def test_a_team_without_a_customer_gets_a_checkout_link_and_a_customer(
     async with services.database.read() as session:
         (customer,) = (await session.exec(select(Customer))).all()
         (visit,) = (await session.exec(select(PortalVisit))).all()
+    assert person.team
     assert customer.team_id == person.team.id
     assert (visit.customer_id, visit.return_url) == (customer.id, "/pricing")
 

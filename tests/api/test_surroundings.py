@@ -42,7 +42,7 @@ async def test_an_id_given_by_a_proxy_is_kept(client: httpx.AsyncClient) -> None
 async def test_an_id_that_does_not_fit_a_log_is_replaced(
     client: httpx.AsyncClient, given: str
 ) -> None:
-    response = await client.get("/healthz", headers={"X-Request-Id": given.encode()})
+    response = await client.get("/healthz", headers={b"X-Request-Id": given.encode()})
     assert len(response.headers["x-request-id"]) == 32
 
 

@@ -35,7 +35,7 @@ def settings(settings: Settings) -> Settings:
     )
 
 
-def event(id_: str = "evt_1", **fields: Any) -> dict[str, Any]:
+def event(id_: Any = "evt_1", **fields: Any) -> dict[str, Any]:
     """Return an event about a customer's subscription, as Stripe sends it."""
     subject = {"id": "sub_1", "object": "subscription", "customer": "cus_1"}
     return {

@@ -82,8 +82,11 @@ async def kill_at_random(
     points = sorted(random.Random(seed).sample(range(1, events), kills))
     for point in points:
         reached = asyncio.Event()
-        sender.on_accepted = lambda count, point=point, reached=reached: (
-            reached.set() if count >= point else None
-        )
+
+        def look(count: int, point: int = point, reached: asyncio.Event = reached) -> None:
+            if count >= point:
+                reached.set()
+
+        sender.on_accepted = look
         await reached.wait()
         await installation.restart()

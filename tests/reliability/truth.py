@@ -142,7 +142,7 @@ async def facts_kept(services: Services, provider_customer_id: str) -> Facts:
                 ).where(Subscription.customer_id == customer.id)
             ),
             "items": await rows(
-                select(
+                select(  # type: ignore[call-overload]
                     SubscriptionItem.id,
                     SubscriptionItem.subscription_id,
                     SubscriptionItem.price_id,

@@ -38,8 +38,8 @@ class Shop:
         self.plans = {name: self._plan(name, amount) for name, amount in PRICES.items()}
 
     def _plan(self, name: str, amount: int) -> Plan:
-        unit = {"unit_label": "seat"} if name == "Team" else {}
-        product = self.v1.products.create({"name": name, **unit}).id
+        wish: Any = {"name": name} | ({"unit_label": "seat"} if name == "Team" else {})
+        product = self.v1.products.create(wish).id
         prices = {}
         for interval, factor in (("month", 1), ("year", 10)):
             price = self.v1.prices.create(
@@ -85,18 +85,16 @@ class Shop:
                 "trial_update_behavior": "continue_trial" if continue_trial else "end_trial",
             },
         }
-        return self.v1.billing_portal.configurations.create(
-            {
-                "business_profile": {"headline": "Manage your subscription"},
-                "features": {**enabled, **features},
-            }
-        ).id
+        wish: Any = {
+            "business_profile": {"headline": "Manage your subscription"},
+            "features": {**enabled, **features},
+        }
+        return self.v1.billing_portal.configurations.create(wish).id
 
     def customer(self, card: str = "pm_card_visa", **fields: Any) -> str:
         """Return a new customer, paying with a card."""
-        customer = self.v1.customers.create(
-            {"name": "Northwind Labs", "email": "billing@example.com", **fields}
-        )
+        wish: Any = {"name": "Northwind Labs", "email": "billing@example.com", **fields}
+        customer = self.v1.customers.create(wish)
         if card:
             method = self.v1.payment_methods.attach(card, {"customer": customer.id})
             self.v1.customers.update(
@@ -109,19 +107,18 @@ class Shop:
     ) -> stripe.Subscription:
         """Subscribe a customer to a plan by the month."""
         item = {"price": self.plans[plan].monthly, "quantity": quantity}
-        return self.v1.subscriptions.create({"customer": customer, "items": [item], **fields})
+        wish: Any = {"customer": customer, "items": [item], **fields}
+        return self.v1.subscriptions.create(wish)
 
     def portal(self, customer: str, **fields: Any) -> str:
         """Return the URL of a new portal session with everything enabled."""
-        wanted = {"configuration": fields.pop("configuration", None) or self.configuration()}
-        return self.v1.billing_portal.sessions.create(
-            {
-                "customer": customer,
-                "return_url": "https://app.example.com/billing",
-                **wanted,
-                **fields,
-            }
-        ).url
+        wish: Any = {
+            "customer": customer,
+            "return_url": "https://app.example.com/billing",
+            "configuration": fields.pop("configuration", None) or self.configuration(),
+            **fields,
+        }
+        return self.v1.billing_portal.sessions.create(wish).url
 
     def subscription(self, subscription: str) -> stripe.Subscription:
         """Return a subscription as it is now."""
@@ -139,7 +136,7 @@ class Shop:
         method = settings.default_payment_method
         return method if method is None or isinstance(method, str) else method.id
 
-    def events(self, type_: str, customer: str) -> list[dict[str, Any]]:
+    def events(self, type_: str, customer: str) -> list[stripe.StripeObject]:
         """Return the objects told of in the newest events of a type about a customer."""
         listed = self.v1.events.list({"type": type_, "limit": 100}).data
         told = [event.data.object for event in listed]

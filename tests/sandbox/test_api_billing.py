@@ -172,7 +172,8 @@ def test_proration_can_be_left_out_or_billed_at_once(shop: Shop) -> None:
     made = shop.subscribe(customer)
     item = made["items"].data[0].id
     swap: Any = {"items": [{"id": item, "price": shop.plans["Team"].monthly}]}
-    shop.v1.subscriptions.update(made.id, {**swap, "proration_behavior": "none"})
+    swap["proration_behavior"] = "none"
+    shop.v1.subscriptions.update(made.id, swap)
     assert shop.v1.invoice_items.list({"customer": customer}).data == []
     swap = {"items": [{"id": item, "quantity": 10}], "proration_behavior": "always_invoice"}
     shop.v1.subscriptions.update(made.id, swap)

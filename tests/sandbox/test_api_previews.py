@@ -46,8 +46,8 @@ def test_the_next_invoice_is_the_renewal_of_the_subscription_that_ends_first(sho
 def test_it_holds_what_a_change_left_to_be_billed(shop: Shop) -> None:
     customer = shop.customer()
     subscription = shop.subscribe(customer, "Team", 2)
-    change = {"id": item_of(subscription).id, "quantity": 5}
-    shop.v1.subscriptions.update(subscription.id, {"items": [change]})
+    item = item_of(subscription).id
+    shop.v1.subscriptions.update(subscription.id, {"items": [{"id": item, "quantity": 5}]})
     lines = preview(shop, customer=customer).lines.data
     assert [line.amount for line in lines] == [-4000, 10000, 10000]
     assert lines[0].description is not None

@@ -11,7 +11,7 @@ from tests.sandbox.shop import Shop
 RETURN_URL = "https://app.example.com/billing"
 
 
-def refusal(shop: Shop, method: str, path: str, **params: Any) -> stripe.StripeError:
+def refusal(shop: Shop, method: str, path: str, **params: Any) -> Any:
     """Return the error a call is answered with."""
     with pytest.raises(stripe.StripeError) as caught:
         shop.client.raw_request(method, path, **params)
@@ -547,14 +547,14 @@ def test_a_deleted_customer_is_gone_for_everything_but_a_look(shop: Shop) -> Non
 def test_an_impossible_card_is_refused(
     shop: Shop, number: str, month: int, year: int, cvc: str, code: str
 ) -> None:
-    card = {"number": number, "exp_month": month, "exp_year": year, "cvc": cvc}
+    card: Any = {"number": number, "exp_month": month, "exp_year": year, "cvc": cvc}
     with pytest.raises(stripe.CardError) as caught:
         shop.v1.payment_methods.create({"type": "card", "card": card})
     assert (caught.value.http_status, caught.value.code) == (402, code)
 
 
 def test_a_declined_card_is_not_attached(shop: Shop) -> None:
-    card = {"number": "4000000000000002", "exp_month": 12, "exp_year": 2040, "cvc": "123"}
+    card: Any = {"number": "4000000000000002", "exp_month": 12, "exp_year": 2040, "cvc": "123"}
     method = shop.v1.payment_methods.create({"type": "card", "card": card})
     with pytest.raises(stripe.CardError) as caught:
         shop.v1.payment_methods.attach(method.id, {"customer": shop.customer()})

@@ -193,9 +193,13 @@ def test_an_endpoint_of_an_older_version_gets_the_older_shape(
         older.secret = endpoint.secret or ""
         control.post("/seed", json={"customers": 1}).raise_for_status()
         subscription = sdk.v1.subscriptions.list().data[0]
-        changed: Any = {"items": [{"id": subscription["items"].data[0].id, "quantity": 2}]}
+        item = subscription["items"].data[0].id
         sdk.v1.subscriptions.update(
-            subscription.id, {**changed, "proration_behavior": "always_invoice"}
+            subscription.id,
+            {
+                "items": [{"id": item, "quantity": 2}],
+                "proration_behavior": "always_invoice",
+            },
         )
         flush(control)
         told = {event.type: event for event in older.events}

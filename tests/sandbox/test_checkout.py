@@ -14,15 +14,14 @@ CANCEL = "https://app.example.com/pricing"
 
 def session(shop: Shop, **fields: Any) -> Any:
     """Return a new checkout session for one plan."""
-    return shop.v1.checkout.sessions.create(
-        {
-            "mode": "subscription",
-            "line_items": [{"price": shop.plans["Team"].monthly, "quantity": 5}],
-            "success_url": SUCCESS,
-            "cancel_url": CANCEL,
-            **fields,
-        }
-    )
+    wish: Any = {
+        "mode": "subscription",
+        "line_items": [{"price": shop.plans["Team"].monthly, "quantity": 5}],
+        "success_url": SUCCESS,
+        "cancel_url": CANCEL,
+        **fields,
+    }
+    return shop.v1.checkout.sessions.create(wish)
 
 
 def opened(shop: Shop, **fields: Any) -> tuple[Any, Page]:

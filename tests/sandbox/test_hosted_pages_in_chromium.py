@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, Page, expect
 
 from tests.chromium import open_chromium
@@ -91,8 +91,15 @@ async def open_invoice(page: Page, shop: Shop) -> None:
     customer = shop.customer()
     invoice = shop.v1.invoices.create({"customer": customer}).id
     assert invoice
-    item = {"customer": customer, "invoice": invoice, "currency": "usd", "amount": 4800}
-    shop.v1.invoice_items.create({**item, "description": "Work"})
+    shop.v1.invoice_items.create(
+        {
+            "customer": customer,
+            "invoice": invoice,
+            "currency": "usd",
+            "amount": 4800,
+            "description": "Work",
+        }
+    )
     url = shop.v1.invoices.finalize_invoice(invoice).hosted_invoice_url
     assert url
     await page.goto(url)
@@ -100,11 +107,10 @@ async def open_invoice(page: Page, shop: Shop) -> None:
 
 def checkout_url(shop: Shop, success_url: str) -> str:
     """Return the URL of a new checkout of five seats."""
-    item = {"price": shop.plans["Team"].monthly, "quantity": 5}
     url = shop.v1.checkout.sessions.create(
         {
             "mode": "subscription",
-            "line_items": [item],
+            "line_items": [{"price": shop.plans["Team"].monthly, "quantity": 5}],
             "success_url": success_url,
             "cancel_url": "https://app.example.com/pricing",
         }

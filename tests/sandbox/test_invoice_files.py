@@ -20,8 +20,15 @@ def open_invoice(shop: Shop, customer: str, amount: int = 4800, description: str
     """Return the id of a new open invoice with one line."""
     invoice = shop.v1.invoices.create({"customer": customer, "auto_advance": False}).id
     assert invoice
-    item = {"customer": customer, "invoice": invoice, "currency": "usd"}
-    shop.v1.invoice_items.create({**item, "amount": amount, "description": description})
+    shop.v1.invoice_items.create(
+        {
+            "customer": customer,
+            "invoice": invoice,
+            "currency": "usd",
+            "amount": amount,
+            "description": description,
+        }
+    )
     shop.v1.invoices.finalize_invoice(invoice)
     return invoice
 
@@ -93,8 +100,15 @@ def test_long_texts_wrap_and_many_lines_make_more_pages(shop: Shop) -> None:
     invoice = shop.v1.invoices.create({"customer": customer}).id
     assert invoice
     for number in range(60):
-        item = {"customer": customer, "invoice": invoice, "currency": "usd", "amount": 100}
-        shop.v1.invoice_items.create({**item, "description": f"Line {number} " + "word " * 30})
+        shop.v1.invoice_items.create(
+            {
+                "customer": customer,
+                "invoice": invoice,
+                "currency": "usd",
+                "amount": 100,
+                "description": f"Line {number} " + "word " * 30,
+            }
+        )
     shop.v1.invoices.finalize_invoice(invoice)
     response = pdf_of(shop, invoice)
     assert len(PdfReader(io.BytesIO(response.content)).pages) > 2

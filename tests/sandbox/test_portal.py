@@ -399,8 +399,8 @@ def test_what_is_not_enabled_is_neither_shown_nor_done(
 ) -> None:
     customer = shop.customer()
     subscription = shop.subscribe(customer, "Pro")
-    configuration = shop.configuration(**{feature: {"enabled": False}})
-    page = enter(shop, customer, configuration=configuration)
+    without: dict[str, Any] = {feature: {"enabled": False}}
+    page = enter(shop, customer, configuration=shop.configuration(**without))
     assert button not in page.buttons
     wanted = page.url + path.format(subscription=subscription.id)
     assert page.browser.open(wanted).status == 404

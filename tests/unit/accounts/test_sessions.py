@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from billing_ui.accounts import sessions
 from billing_ui.accounts.errors import InvalidCredentials
+from billing_ui.accounts.passwords import verify_password
 from billing_ui.accounts.sessions import (
     IDLE_LIFETIME,
     LIFETIME,
@@ -196,7 +197,7 @@ async def test_an_unknown_email_takes_the_same_work_as_a_wrong_password(
 ) -> None:
     await _ada(database)
     compared: list[bool] = []
-    verify = sessions.verify_password
+    verify = verify_password
 
     async def counting(password: str, stored: str | None) -> tuple[bool, str | None]:
         compared.append(stored is not None)
@@ -306,7 +307,7 @@ async def test_a_password_replaced_while_it_was_being_checked_opens_no_session(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _ada(database)
-    check = sessions.verify_password
+    check = verify_password
 
     async def check_slowly(password: str, stored: str | None) -> tuple[bool, str | None]:
         found = await check(password, stored)

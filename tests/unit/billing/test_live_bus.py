@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 import redis.asyncio
 import structlog
@@ -317,12 +317,9 @@ async def test_a_process_that_is_not_connected_ends_without_delay(
 async def test_a_connection_that_cannot_be_made_says_why_without_a_password() -> None:
     nowhere = make_url("postgresql+asyncpg://someone:hunter2@127.0.0.1:1/none")
 
-    for connect in (
-        lambda: postgres_line(nowhere),
-        lambda: redis_line("redis://:hunter2@127.0.0.1:1/0"),
-    ):
+    for line in (postgres_line(nowhere), redis_line("redis://:hunter2@127.0.0.1:1/0")):
         with pytest.raises(LineBroken) as raised:
-            async with connect():
+            async with line:
                 pass
         assert "hunter2" not in str(raised.value)
 

@@ -127,7 +127,7 @@ async def test_the_worker_has_every_second_place_however_many_ask_for_much(
             await keep_pace(services.database, Provider.STRIPE, 1, 0.001)
 
     monkeypatch.setattr(pace, "asyncio", Clock)
-    waited = []
+    waited: list[float] = []
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         for _ in range(8):
             group.create_task(ask(services, driver, call), name="one of many")

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from billing_ui.billing.pruning import KEPT_FOR, prune
 from billing_ui.billing.services import Services
@@ -50,6 +50,7 @@ async def test_an_old_visit_stays_without_the_state_before_it(services: Services
         )
     assert await prune(services) == 1
     async with services.database.read() as session:
-        visits = (await session.exec(select(PortalVisit).order_by(PortalVisit.created_at))).all()
+        by_age = select(PortalVisit).order_by(col(PortalVisit.created_at))
+        visits = (await session.exec(by_age)).all()
     assert [visit.before for visit in visits] == [None, {"provider": "stripe"}]
     assert all(visit.changes for visit in visits)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing import fetches
@@ -40,7 +40,9 @@ def happened(driver: FakeDriver, customer: str, *, ago: timedelta = timedelta())
 
 async def out_of_date(services: Services) -> set[str]:
     """Return the provider's ids of the customers the worker will fetch."""
-    query = select(Customer).where(Customer.wanted > Customer.applied, ~Customer.partial)
+    query = select(Customer).where(
+        Customer.wanted > Customer.applied, col(Customer.partial).is_(False)
+    )
     async with services.database.read() as session:
         return {row.provider_customer_id or "" for row in (await session.exec(query)).all()}
 

@@ -93,6 +93,7 @@ def test_the_first_person_makes_the_team_on_a_database_without_tables(file: Path
         membership = session.exec(select(Membership)).one()
     assert (membership.user_id, membership.team_id) == (user.id, team.id)
     assert (team.name, membership.role) == ("Acme", "owner")
+    assert user.password_hash
     assert user.password_hash.startswith("$argon2")
 
 

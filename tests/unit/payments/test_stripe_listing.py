@@ -119,7 +119,7 @@ async def test_ranges_and_pages_give_everything_once(
         assert all(page.count == 100 for page in pages[:-1])
         for page in pages:
             for snapshot in page.snapshots:
-                found = {
+                found: tuple[Any, ...] = {
                     Listing.CUSTOMERS: (snapshot.customer,),
                     Listing.SUBSCRIPTIONS: snapshot.subscriptions,
                     Listing.INVOICES: snapshot.invoices,

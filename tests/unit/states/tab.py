@@ -30,7 +30,7 @@ class Tab:
     def __init__(
         self, token: str | None, *, path: str = "/settings/billing", language: str = "en-US"
     ) -> None:
-        self.root = rx.State()  # type: ignore[no-untyped-call]
+        self.root = rx.State()
         self.sign_in(token, path=path, language=language)
 
     def sign_in(
@@ -59,15 +59,24 @@ class Tab:
         """Return the tab's state of a class."""
         return await self.root.get_state(of)
 
-    async def send(self, handler: EventHandler, *arguments: Any) -> EventSpec | EventHandler | None:
-        """Let the browser send an event; returns what its handler asks for next."""
+    async def send(self, handler: Any, *arguments: Any) -> EventSpec | EventHandler | None:
+        """Let the browser send an event; returns what its handler asks for next.
+
+        Args:
+            handler: such as `BillingState.load`, of which types tell other than the handler it is.
+            arguments: what the browser sends with it.
+        """
+        assert isinstance(handler, EventHandler)
         cls = handler.state
         assert cls is not None
         state: Any = await self.root.get_state(cls)
         if handler.is_background:
             state = _InBackground(state)
         answer = handler.fn(state, *arguments)
-        return await answer if inspect.isawaitable(answer) else answer
+        asked: EventSpec | EventHandler | None = (
+            await answer if inspect.isawaitable(answer) else answer
+        )
+        return asked
 
     def sent(self) -> str:
         """Return everything the server would send to this browser, as the text it is on the wire."""

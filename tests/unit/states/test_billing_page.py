@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import reflex as rx
+from reflex.event import EventSpec
 
 from billing_ui.accounts.sessions import sign_in_as, sign_out
 from billing_ui.accounts.users import create_user
@@ -394,6 +395,7 @@ async def test_data_that_could_not_be_fetched_says_so_when_the_page_opens(
     state = await tab.state(BillingState)
     assert state.refresh_problem == Problem("Stripe didn't answer in time.")
     answer = await tab.send(BillingState.refresh_again)
+    assert isinstance(answer, EventSpec)
     assert state.refresh_problem == Problem()
     assert str(answer.args) == str(rx.set_focus(HEADING).args)
 

@@ -417,7 +417,7 @@ async def test_a_tab_whose_state_the_store_has_forgotten_still_knows_who_looks(
 ) -> None:
     tab = LiveTab(app, owner)
     await billing_of(tab)
-    tab.root = rx.State()  # type: ignore[no-untyped-call]
+    tab.root = rx.State()
 
     await sell(driver, services, account, PRO)
 
