@@ -35,9 +35,21 @@ _SHAPES: Final = {
 }
 
 
+@rx.memo
+def _drawing(shape: rx.Var[str], size: rx.Var[int]) -> rx.Component:
+    # All in one place. Each icon that some pages have and others have not would else be a file of its own,
+    # and for six small files a page waits longer than for one with all the icons.
+    shapes = sorted(set(_SHAPES.values()))
+    return rx.match(
+        shape,
+        *((each, rx.icon(each, size=size, aria_hidden="true")) for each in shapes),
+        rx.fragment(),
+    )
+
+
 def icon(name: str, size: int = 16) -> rx.Component:
     """Return a decorative icon, `size` pixels square; screen readers skip it."""
-    return rx.icon(_SHAPES[name], size=size, aria_hidden="true")
+    return _drawing(shape=_SHAPES[name], size=size)
 
 
 def icon_for(name: rx.Var[str], among: tuple[str, ...], otherwise: str) -> rx.Component:
