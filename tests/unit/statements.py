@@ -42,7 +42,7 @@ async def plan_of(database: Database, statement: str, arguments: Any) -> list[st
     async with database.engine.connect() as connection:
         if database.is_sqlite:
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", arguments)
-            return [str(row[3]) for row in plan]
+            return [str(row._mapping["detail"]) for row in plan]
         # Few rows are read and sorted faster than found in an index.
         for other in ("seqscan", "bitmapscan", "sort"):
             await connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")

@@ -48,8 +48,12 @@ WHO = SnapshotCustomer(id="cus_1", name="Northwind", email="billing@northwind.ex
 
 def state(*subscriptions: Any, **fields: Any) -> Snapshot:
     """Return the state of the customer that the tests look at."""
-    fields = {"payment_methods": (card(),), "invoices": (invoice(),), "customer": WHO} | fields
-    return snapshot(*(subscriptions or (subscription(),)), **fields)
+    usual: dict[str, Any] = {
+        "payment_methods": (card(),),
+        "invoices": (invoice(),),
+        "customer": WHO,
+    }
+    return snapshot(*(subscriptions or (subscription(),)), **usual | fields)
 
 
 async def run(services: Services, *, fix: bool = False, **options: Any) -> DriftReport:
@@ -253,7 +257,9 @@ async def test_unknown_customers_are_found_although_one_that_a_page_ended_with_w
         settings = make_settings(stripe_secret_key=SecretStr(KEY), stripe_api_base=url)
         real = Services(settings, services.database, Drivers(settings))
         client, transport = open_client(KEY, url)
-        driver, gone, listed = real.drivers.active, [], set()
+        driver = real.drivers.active
+        gone: list[str] = []
+        listed: set[str] = set()
         ask = driver.list_page
 
         async def list_page(*arguments: Any, **bounds: Any) -> ListedPage:
