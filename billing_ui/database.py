@@ -11,18 +11,19 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary, WeakSet
 
+import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import AdaptedConnection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.direct import Direct, DirectConnections, Row
+from billing_ui.direct import TRIAL_SECONDS, Direct, DirectConnections, Row
 
 BUSY_TIMEOUT_MS = 5_000
 _SYNCHRONOUS = "NORMAL"
@@ -31,9 +32,16 @@ _SYNCHRONOUS = "NORMAL"
 _AT_ONCE = 4
 """How many direct statements of a kind run at the same time on PostgreSQL."""
 
+_CONNECT_SECONDS: Final = 5.0
+_TRANSACTION_SECONDS: Final = 30.0
+"""So long a transaction on PostgreSQL may take, which is far longer than the longest of ours does: a server that
+vanished without a word is noticed then, and not when TCP gives up. Migrations take as long as they take."""
+
 # How a connection is told to commit: quickly, or durably.
 _SQLITE_COMMITS = (None, "PRAGMA synchronous=FULL")
 _POSTGRESQL_COMMITS = ("SET synchronous_commit = off", None)
+
+_POSTGRESQL_OPTIONS: Final = {"pool_size": 10, "connect_args": {"timeout": _CONNECT_SECONDS}}
 
 
 class Database:
@@ -46,7 +54,7 @@ class Database:
     def __init__(self, url: str) -> None:
         """Open an engine on `url` (an async SQLAlchemy URL); connects lazily."""
         self.is_sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True, "pool_size": 10}
+        options: dict[str, Any] = {} if self.is_sqlite else _POSTGRESQL_OPTIONS
         if self.is_sqlite:
             file = make_url(url).database
             if file and file != ":memory:":
@@ -72,11 +80,21 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
             event.listen(self.engine.sync_engine, "invalidate", _end_transaction)
+        else:
+            event.listen(self.engine.sync_engine, "checkout", _try_postgresql)
+            event.listen(self.engine.sync_engine, "close", _leave_postgresql)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Open a session for reading; nothing it changes is kept."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+        """Open a session for reading; nothing it changes is kept.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the database did not answer in time.
+        """
+        async with (
+            self._limited(),
+            AsyncSession(self.engine, expire_on_commit=False) as session,
+        ):
             yield session
 
     @asynccontextmanager
@@ -89,12 +107,15 @@ class Database:
 
         Raises:
             RuntimeError: this task is already writing; on SQLite it would wait for itself.
+            sqlalchemy.exc.OperationalError: the database did not answer in time; whether it was committed is
+                not known.
         """
         # On SQLite one writes at a time. Those of this process wait here, in order: SQLite itself would
         # let them look again and again, after longer and longer sleeps.
         with self._writes_once():
             async with (
                 self._turn(),
+                self._limited(),
                 AsyncSession(
                     self._durable_writer if durable else self._writer, expire_on_commit=False
                 ) as session,
@@ -106,7 +127,7 @@ class Database:
         """Return what a single query finds, the short way.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the database failed.
+            sqlalchemy.exc.DBAPIError, OSError: the database failed, or did not answer in time.
         """
         return await self._direct_reads.fetch(query, parameters)
 
@@ -120,7 +141,8 @@ class Database:
                 Otherwise it survives every end of this process.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the database failed or refused it; nothing is written.
+            sqlalchemy.exc.DBAPIError, OSError: the database refused it, and nothing is written; or it failed
+                or did not answer in time, and whether it is written is not known.
             RuntimeError: this task is already writing; on SQLite it would wait for itself.
         """
         with self._writes_once():
@@ -144,12 +166,42 @@ class Database:
             return nullcontext()
         return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
+    @asynccontextmanager
+    async def _limited(self) -> AsyncIterator[None]:
+        """Let what is done meanwhile fail when PostgreSQL takes too long."""
+        try:
+            # Canceled, rather than told by the driver: a connection that this happens to is thrown away.
+            async with asyncio.timeout(None if self.is_sqlite else _TRANSACTION_SECONDS) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise OperationalError(None, None, error, hide_parameters=True) from error
+
     async def close(self) -> None:
         """Close every connection."""
         await self._direct_reads.close()
         for connections in self._direct_writes.values():
             await connections.close()
         await self.engine.dispose()
+
+
+def _try_postgresql(
+    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    # The pool would try it with three trips to the server, and wait for as long as TCP does.
+    try:
+        cast(AdaptedConnection, connection).run_async(
+            lambda driver: driver.execute("SELECT 1", timeout=TRIAL_SECONDS)
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        # Where one is gone the others are: the pool replaces them all.
+        raise InvalidatePoolError from error
+
+
+def _leave_postgresql(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # Without a goodbye: to each connection to a server that has vanished it would take seconds.
+    cast(AdaptedConnection, connection).driver_connection.terminate()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -16,7 +16,7 @@ import aiosqlite
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Insert, Select
 from sqlalchemy.engine import AdaptedConnection, Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -26,7 +26,15 @@ Processor = Callable[[Any], Any]
 
 _RESTED_SECONDS: Final = 30.0
 """A connection unused for so long is tried first: a firewall may have forgotten it without telling."""
-_TRIAL_SECONDS: Final = 2.0
+TRIAL_SECONDS: Final = 2.0
+"""So long a connection that is tried may take to answer."""
+_LIMIT_SECONDS: Final = 8.0
+"""So long a statement may take, with the wait for a connection to run it on.
+
+A server that vanishes without a word would keep everybody waiting for a quarter of an hour, until TCP gives up.
+An event waits for two of them at most, that of the batch before it and its own, and Stripe waits for an answer for
+20 seconds. After a commit that was not answered it sends the event again, which is found to be there.
+"""
 
 
 class Direct(Generic[Row]):
@@ -92,22 +100,30 @@ class DirectConnections:
         """Run `statement` and return its rows.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the database failed, or refused it.
+            sqlalchemy.exc.DBAPIError, OSError: the database failed, did not answer in time, or refused it.
         """
         dialect = self._engine.dialect
         text, arguments = statement.bind(dialect, parameters)
-        async with self._turns, self._connection() as connection:
-            try:
-                found = await self._driver.ask(connection, text, arguments)
-            except self._driver.errors as error:
-                raise DBAPIError(text, None, error, hide_parameters=True) from error
+        try:
+            async with (
+                asyncio.timeout(_LIMIT_SECONDS),
+                self._turns,
+                self._connection() as connection,
+            ):
+                try:
+                    found = await self._driver.ask(connection, text, arguments)
+                except self._driver.errors as error:
+                    raise DBAPIError(text, None, error, hide_parameters=True) from error
+        except TimeoutError as error:
+            self._end_resting()
+            raise OperationalError(text, None, error, hide_parameters=True) from error
         return statement.rows(dialect, found)
 
     async def close(self) -> None:
         """Close every connection; no statement is running any more."""
         while self._resting:
             connection, _ = self._resting.pop()
-            await connection.driver_connection.close()
+            await self._driver.close(connection.driver_connection)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -135,12 +151,22 @@ class DirectConnections:
         if time.monotonic() - since < _RESTED_SECONDS:
             return True
         try:
-            async with asyncio.timeout(_TRIAL_SECONDS):
+            async with asyncio.timeout(TRIAL_SECONDS):
                 await self._driver.ask(driver, "SELECT 1", [])
         except self._driver.errors:  # a TimeoutError is an OSError
             _end(connection)
+            self._end_resting()
             return False
+        except BaseException:
+            _end(connection)
+            raise
         return True
+
+    def _end_resting(self) -> None:
+        """End every connection that rests: where one is gone the others are, and trying each takes its time."""
+        while self._resting:
+            connection, _ = self._resting.pop()
+            _end(connection)
 
     async def _open(self) -> AdaptedConnection:
         # SQLAlchemy opens it, so that it is prepared as all the others are, and then lets go of it.
@@ -148,7 +174,11 @@ class DirectConnections:
         connection = cast(AdaptedConnection, pooled.dbapi_connection)
         pooled.detach()
         if self._setting is not None:
-            await self._driver.ask(connection.driver_connection, self._setting, [])
+            try:
+                await self._driver.ask(connection.driver_connection, self._setting, [])
+            except BaseException:
+                _end(connection)
+                raise
         return connection
 
 
@@ -158,6 +188,7 @@ class _Driver:
 
     ask: Callable[[Any, str, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]
     is_closed: Callable[[Any], bool]
+    close: Callable[[Any], Awaitable[None]]
     errors: tuple[type[Exception], ...]
 
 
@@ -174,10 +205,18 @@ def _ask_postgresql(
     return asked
 
 
-_SQLITE: Final = _Driver(_ask_sqlite, lambda _: False, (sqlite3.Error, OSError))
+async def _close_postgresql(connection: Any) -> None:
+    # Without a goodbye, for which a server that has vanished would keep us waiting.
+    connection.terminate()
+
+
+_SQLITE: Final = _Driver(
+    _ask_sqlite, lambda _: False, aiosqlite.Connection.close, (sqlite3.Error, OSError)
+)
 _POSTGRESQL: Final = _Driver(
     _ask_postgresql,
     asyncpg.Connection.is_closed,
+    _close_postgresql,
     (asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
 )
 

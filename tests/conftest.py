@@ -26,6 +26,7 @@ from sqlalchemy.engine import make_url
 from billing_ui.database import Database
 from billing_ui.migrations import upgrade
 from billing_ui.models import SQLModel
+from tests.relay import Relay, relay_to
 
 # `--hypothesis-profile=soak`: the long run of what has many examples. Two at once make twice as many.
 settings.register_profile("soak", max_examples=10_000)
@@ -129,6 +130,14 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     yield server.url(name)
     # To create a database for each test takes far longer than to empty one.
     server.empty(name)
+
+
+@pytest.fixture
+async def relay(postgres: PostgresServer, migrated_postgres: str) -> AsyncIterator[Relay]:
+    """A way to a migrated PostgreSQL database without rows, which a test can let fall silent."""
+    async with relay_to(postgres.url(migrated_postgres)) as opened:
+        yield opened
+    postgres.empty(migrated_postgres)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlmodel import col, func, select, update
 from billing_ui import database as database_module
 from billing_ui.database import Database
 from billing_ui.models import Team
+from tests.relay import Relay
 
 
 async def names(database: Database) -> list[str]:
@@ -153,3 +154,30 @@ async def test_a_write_canceled_at_any_moment_leaves_the_database_free(database:
         async with database.write() as session:
             session.add(Team(name="after"))
     assert len([name for name in await names(database) if name == "after"]) == 60
+
+
+async def test_transactions_fail_while_the_server_does_not_answer_and_pass_when_it_does(
+    relay: Relay,
+) -> None:
+    database = Database(relay.url)
+
+    async def write(name: str) -> None:
+        async with database.write() as session:
+            session.add(Team(name=name))
+
+    # So many connections that one of them would be left for each attempt.
+    await asyncio.gather(*(write("before") for _ in range(8)))
+    with pytest.MonkeyPatch.context() as patch, relay.silent():
+        patch.setattr(database_module, "_TRANSACTION_SECONDS", 0.1)
+        for attempt in (write("meanwhile"), names(database)):
+            with pytest.raises(OperationalError):
+                await attempt
+    await write("after")
+    assert await names(database) == ["after", *["before"] * 8]
+    await database.close()
+
+
+async def test_somebody_elses_impatience_is_not_taken_for_the_databases(database: Database) -> None:
+    with pytest.raises(TimeoutError):
+        async with database.read():
+            raise TimeoutError

@@ -7,13 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import bindparam, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import col, select
 
 from billing_ui import direct
+from billing_ui.billing.arrivals import refuses_a_value
 from billing_ui.database import Database
 from billing_ui.direct import Direct
 from billing_ui.models import Customer, Team
+from tests.relay import Relay
 
 
 class Known(NamedTuple):
@@ -114,6 +116,22 @@ async def test_connections_that_the_server_ended_are_replaced(
     assert await database.fetch(TEAMS) == ["Acme"]
     await write(database, "Bravo")
     assert await database.fetch(TEAMS) == ["Acme", "Bravo"]
+
+
+async def test_a_server_that_does_not_answer_is_given_up_with_every_connection_to_it(
+    relay: Relay,
+) -> None:
+    database = Database(relay.url)
+    await asyncio.gather(*(write(database, "before") for _ in range(8)))
+    with pytest.MonkeyPatch.context() as patch, relay.silent():
+        patch.setattr(direct, "_LIMIT_SECONDS", 0.1)
+        with pytest.raises(OperationalError) as caught:
+            await write(database, "meanwhile")
+    assert not refuses_a_value(caught.value)
+    assert not database._direct_writes[False]._resting
+    await write(database, "after")
+    assert await database.fetch(TEAMS) == ["after", *["before"] * 8]
+    await database.close()
 
 
 @pytest.mark.parametrize("durable", [False, True])
