@@ -16,13 +16,9 @@ from benchmarks.rounds import in_turn, p50
 from benchmarks.run import Run
 from benchmarks.shop import opened_shop, services_on, subscriber
 from billing_ui.accounts.sessions import identify
-from billing_ui.billing.feed import load_feed
-from billing_ui.billing.invoices import load_invoices
+from billing_ui.billing.page import load_page
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.services import Services
-from billing_ui.billing.spend import load_spend
-from billing_ui.billing.summary import load_billing
-from billing_ui.billing.visits import latest_outcome
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.models import SQLModel
@@ -125,11 +121,7 @@ def _load_page(services: Services, token: str) -> Ask:
         identity = await identify(services.database, token)
         if identity is None:
             raise RuntimeError("nobody is signed in")
-        await load_billing(services, identity)
-        await load_spend(services, identity, utc_now())
-        await load_feed(services, identity)
-        await load_invoices(services, identity)
-        await latest_outcome(services, identity)
+        await load_page(services, identity, None, utc_now())
 
     return load
 

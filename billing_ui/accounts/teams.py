@@ -84,6 +84,12 @@ async def find_team(database: Database, name_or_id: str) -> Team:
 
 async def owner_contact(database: Database, team_id: UUID) -> str | None:
     """Return the e-mail of the team's longest-standing owner: whom a member asks, or None without an owner."""
+    async with database.read() as session:
+        return await read_owner_contact(session, team_id)
+
+
+async def read_owner_contact(session: AsyncSession, team_id: UUID) -> str | None:
+    """Return what `owner_contact` does, in a session that is open."""
     query = (
         select(User.email)
         .join(Membership, col(Membership.user_id) == User.id)
@@ -91,8 +97,7 @@ async def owner_contact(database: Database, team_id: UUID) -> str | None:
         .order_by(col(Membership.created_at), col(User.id))
         .limit(1)
     )
-    async with database.read() as session:
-        return (await session.exec(query)).first()
+    return (await session.exec(query)).first()
 
 
 async def count_members(session: AsyncSession, team_id: UUID) -> int:

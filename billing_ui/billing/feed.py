@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
@@ -19,7 +20,7 @@ from billing_ui.billing.changes import (
 )
 from billing_ui.billing.customers import current_customer
 from billing_ui.billing.services import Services
-from billing_ui.models import ChangeSource, RecordedChange
+from billing_ui.models import ChangeSource, Customer, RecordedChange
 
 NEWEST: Final = 5
 """How many changes the page shows."""
@@ -55,16 +56,29 @@ async def load_feed(
         customer = await current_customer(session, team_id, services.drivers.active.provider.value)
         if customer is None:
             return ()
-        query = (
-            select(RecordedChange)
-            .where(RecordedChange.customer_id == customer.id)
-            .order_by(col(RecordedChange.fetch_no).desc(), col(RecordedChange.position))
-            .limit(2 * count)
+        return await read_feed(
+            session, customer, count, plan_alone=not identity.may(Action.VIEW_INVOICES)
         )
-        if not identity.may(Action.VIEW_INVOICES):
-            kind = col(RecordedChange.document)["kind"].as_string()
-            query = query.where(kind.in_(sorted(PLAN_KINDS)))
-        rows = (await session.exec(query)).all()
+
+
+async def read_feed(
+    session: AsyncSession, customer: Customer, count: int = NEWEST, *, plan_alone: bool
+) -> Sequence[FeedEntry]:
+    """Return what `load_feed` does.
+
+    Args:
+        plan_alone: whether who asks may not see invoices.
+    """
+    query = (
+        select(RecordedChange)
+        .where(RecordedChange.customer_id == customer.id)
+        .order_by(col(RecordedChange.fetch_no).desc(), col(RecordedChange.position))
+        .limit(2 * count)
+    )
+    if plan_alone:
+        kind = col(RecordedChange.document)["kind"].as_string()
+        query = query.where(kind.in_(sorted(PLAN_KINDS)))
+    rows = (await session.exec(query)).all()
     entries = [
         FeedEntry(
             id=row.id or 0,

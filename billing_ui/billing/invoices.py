@@ -15,7 +15,7 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.customers import current_customer
 from billing_ui.billing.services import Services
-from billing_ui.models import Invoice
+from billing_ui.models import Customer, Invoice
 from billing_ui.models.columns import UtcDateTime, left_out
 from billing_ui.payments.types import Frozen, InvalidRequest
 
@@ -80,17 +80,28 @@ async def load_invoices(
         InvalidRequest: the cursor is none of ours.
     """
     team_id = require(identity, Action.VIEW_INVOICES)
-    place = _parse(cursor) if cursor else None
-    limit = min(max(limit, 1), MAX_LIMIT)
     async with services.database.read() as session:
         customer = await current_customer(
             session, team_id, services.settings.payment_provider.value
         )
         if customer is None:
             return NO_INVOICES
-        rows, more = await _read(session, customer.id, place, limit)
-        total = await _count(session, customer.id)
-        before = await _count(session, customer.id, newer_than=rows[0]) if rows and place else 0
+        return await read_invoices(session, customer, cursor, limit)
+
+
+async def read_invoices(
+    session: AsyncSession, customer: Customer, cursor: str | None = None, limit: int = 8
+) -> InvoicePage:
+    """Return what `load_invoices` does, of a customer whose invoices whoever asks may see.
+
+    Raises:
+        InvalidRequest: the cursor is none of ours.
+    """
+    place = _parse(cursor) if cursor else None
+    limit = min(max(limit, 1), MAX_LIMIT)
+    rows, more = await _read(session, customer.id, place, limit)
+    total = await _count(session, customer.id)
+    before = await _count(session, customer.id, newer_than=rows[0]) if rows and place else 0
     if not rows:
         return InvoicePage((), 0, 0, total, None, None)
     going_back = place is not None and place.side == "newer"

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import case, func
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.customers import current_customer
 from billing_ui.billing.services import Services
-from billing_ui.models import Invoice
+from billing_ui.models import Customer, Invoice
 
 MONTHS: Final = 12
 _FEWEST_INVOICES: Final = 2
@@ -61,7 +62,19 @@ async def load_spend(services: Services, identity: Identity, now: datetime) -> S
         NoTeam, NotAllowed: who asks may not see invoices.
     """
     team_id = require(identity, Action.VIEW_INVOICES)
-    begins = _month_starts(now, services.settings.zone)
+    provider = services.drivers.active.provider.value
+    async with services.database.read() as session:
+        customer = await current_customer(session, team_id, provider)
+        if customer is None:
+            return None
+        return await read_spend(session, customer, now, services.settings.zone)
+
+
+async def read_spend(
+    session: AsyncSession, customer: Customer, now: datetime, zone: ZoneInfo
+) -> Spend | None:
+    """Return what `load_spend` does, of a customer that whoever asks may see, by the months of `zone`."""
+    begins = _month_starts(now, zone)
     # SQL's own months are in UTC on one database and need its time zones on the other.
     bucket = case(
         *(
@@ -70,26 +83,21 @@ async def load_spend(services: Services, identity: Identity, now: datetime) -> S
         ),
         else_=MONTHS - 1,
     ).label("month")
-    async with services.database.read() as session:
-        provider = services.drivers.active.provider.value
-        customer = await current_customer(session, team_id, provider)
-        if customer is None:
-            return None
-        query = (
-            select(
-                col(Invoice.currency),
-                bucket,
-                func.sum(col(Invoice.amount_paid)),
-                func.count(),
-            )
-            .where(
-                Invoice.customer_id == customer.id,
-                Invoice.created_at >= begins[0],
-                Invoice.amount_paid > 0,
-            )
-            .group_by(col(Invoice.currency), bucket)
+    query = (
+        select(
+            col(Invoice.currency),
+            bucket,
+            func.sum(col(Invoice.amount_paid)),
+            func.count(),
         )
-        rows = (await session.exec(query)).all()
+        .where(
+            Invoice.customer_id == customer.id,
+            Invoice.created_at >= begins[0],
+            Invoice.amount_paid > 0,
+        )
+        .group_by(col(Invoice.currency), bucket)
+    )
+    rows = (await session.exec(query)).all()
     paid: dict[str, dict[int, int]] = defaultdict(dict)
     counts: dict[str, int] = defaultdict(int)
     for currency, place, amount, count in rows:

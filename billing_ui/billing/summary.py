@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.accounts.teams import count_members, owner_contact
+from billing_ui.accounts.teams import count_members, read_owner_contact
 from billing_ui.billing.customers import NEWEST_FIRST, current_customer
 from billing_ui.billing.services import Services
 from billing_ui.billing.words import provider_mismatch, provider_name
@@ -28,6 +28,7 @@ from billing_ui.models import (
     SubscriptionItem,
 )
 from billing_ui.models.columns import left_out
+from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import (
     Address,
     Capabilities,
@@ -193,19 +194,35 @@ async def load_billing(services: Services, identity: Identity) -> BillingSummary
         NoTeam, NotAllowed: who asks may not see the team's plan.
     """
     team_id = require(identity, Action.VIEW_PLAN)
+    driver = services.drivers.active
+    async with services.database.read() as session:
+        customer = await current_customer(session, team_id, driver.provider.value)
+        return await read_billing(session, driver, identity, customer)
+
+
+async def read_billing(
+    session: AsyncSession, driver: Driver, identity: Identity, customer: Customer | None
+) -> BillingSummary:
+    """Return what `load_billing` does.
+
+    Args:
+        driver: of the active provider.
+        customer: of `identity`'s team.
+
+    Raises:
+        NoTeam, NotAllowed: who asks may not see the team's plan.
+    """
+    team_id = require(identity, Action.VIEW_PLAN)
     if identity.role is None:
         raise AssertionError("unreachable: nobody may see a plan without a role")
-    driver = services.drivers.active
     provider = driver.provider.value
     sees_account = identity.may(Action.VIEW_INVOICES)
-    async with services.database.read() as session:
-        members = await count_members(session, team_id)
-        customer = await current_customer(session, team_id, provider)
-        plans: tuple[PlanSummary, ...] = ()
-        method: PaymentMethodSummary | None = None
-        if customer is not None:
-            plans = await _load_plans(session, customer, with_links=sees_account)
-            method = await _load_payment_method(session, customer.id) if sees_account else None
+    members = await count_members(session, team_id)
+    plans: tuple[PlanSummary, ...] = ()
+    method: PaymentMethodSummary | None = None
+    if customer is not None:
+        plans = await _load_plans(session, customer, with_links=sees_account)
+        method = await _load_payment_method(session, customer.id) if sees_account else None
     return BillingSummary(
         team_name=identity.team_name,
         role=identity.role,
@@ -224,7 +241,7 @@ async def load_billing(services: Services, identity: Identity) -> BillingSummary
         out_of_date=customer is not None and customer.wanted > customer.applied,
         sync_error=customer.sync_error if customer else None,
         parked=customer is not None and customer.parked_at is not None,
-        contact_email=None if sees_account else await owner_contact(services.database, team_id),
+        contact_email=None if sees_account else await read_owner_contact(session, team_id),
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Collection
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from billing_ui.billing.services import Services
+from billing_ui.direct import Direct
 from billing_ui.models import Customer
 
 _TEAMS_IN_A_QUERY: Final = 500
@@ -16,6 +18,18 @@ Version: TypeAlias = frozenset[tuple[UUID, int, bool]]
 """Of each customer of a team: which fetch was applied last, and whether the newest one failed."""
 
 NO_VERSION: Final[Version] = frozenset()
+
+_OF_ONE_TEAM: Final[Direct[tuple[UUID, int, bool]]] = Direct(
+    select(  # type: ignore[arg-type]
+        Customer.id, Customer.applied_fetch_no, col(Customer.sync_error).is_not(None)
+    ).where(col(Customer.team_id) == bindparam("team_id")),
+    lambda *columns: columns,
+)
+
+
+async def team_version(services: Services, team_id: UUID) -> Version:
+    """Return the version of what our tables hold of one team, as `team_versions` does of many."""
+    return frozenset(await services.database.fetch(_OF_ONE_TEAM, team_id=team_id))
 
 
 async def team_versions(services: Services, team_ids: Collection[UUID]) -> dict[UUID, Version]:

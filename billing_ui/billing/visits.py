@@ -119,8 +119,14 @@ async def record_visit(
     )
 
 
-async def forget_visit(session: AsyncSession, visit_id: UUID) -> None:
-    """Delete a visit that did not come about."""
+async def forget_visit(session: AsyncSession, customer_id: UUID, visit_id: UUID) -> None:
+    """Delete a visit to the portal of `customer_id` that did not come about.
+
+    The customer's row is locked first, as by whoever applies a snapshot: that may write of this visit that
+    something was changed in it.
+    """
+    lock = select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
+    await session.exec(lock)
     await session.exec(delete(PortalVisit).where(col(PortalVisit.id) == visit_id))
 
 
@@ -155,6 +161,12 @@ async def return_from_visit(
 
 async def latest_outcome(services: Services, identity: Identity) -> VisitBanner | None:
     """Return what came of the person's last visit in this team, or None: none lately, dismissed, or still unknown."""
+    async with services.database.read() as session:
+        return await read_outcome(session, identity)
+
+
+async def read_outcome(session: AsyncSession, identity: Identity) -> VisitBanner | None:
+    """Return what `latest_outcome` does, in a session that is open."""
     if identity.team_id is None or not identity.may(Action.VIEW_INVOICES):
         return None
     query = (
@@ -170,8 +182,7 @@ async def latest_outcome(services: Services, identity: Identity) -> VisitBanner 
         .order_by(col(PortalVisit.returned_at).desc())
         .limit(1)
     )
-    async with services.database.read() as session:
-        row = (await session.exec(query)).first()
+    row = (await session.exec(query)).first()
     if row is None:
         return None
     visit, snapshot = row

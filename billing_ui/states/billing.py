@@ -9,14 +9,14 @@ from reflex.event import EventSpec
 from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.banners import banners_of
-from billing_ui.billing.feed import FeedEntry, load_feed
-from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, load_invoices
+from billing_ui.billing.feed import FeedEntry
+from billing_ui.billing.invoices import InvoicePage
+from billing_ui.billing.page import load_page
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.refresh import catch_up, refresh_billing
 from billing_ui.billing.services import Services, current_services
-from billing_ui.billing.spend import load_spend
-from billing_ui.billing.summary import BillingSummary, load_billing
-from billing_ui.billing.visits import dismiss_visit, latest_outcome
+from billing_ui.billing.summary import BillingSummary
+from billing_ui.billing.visits import VisitBanner, dismiss_visit
 from billing_ui.clock import utc_now
 from billing_ui.i18n import Reader
 from billing_ui.payments.types import FlowType, PortalFlow
@@ -323,7 +323,8 @@ async def _turn_to(state: BillingState, cursor: str | None) -> EventSpec | None:
         return to_sign_in(BILLING)
     if cursor is None or handed_over or not identity.may(Action.VIEW_INVOICES):
         return None
-    await _show_invoices(state, identity, cursor)
+    state._page = cursor
+    await _show(state, identity)
     return None
 
 
@@ -334,21 +335,16 @@ async def _show(state: BillingState, identity: Identity) -> bool:
     if identity.team_id is None:
         state.loaded = True
         return False
-    summary = await load_billing(services, identity)
-    sees_account = identity.may(Action.VIEW_INVOICES) and summary.has_customer
-    spend = await load_spend(services, identity, utc_now()) if sees_account else None
-    entries = await load_feed(services, identity) if summary.has_customer else ()
+    page = await load_page(services, identity, state._page, utc_now())
+    summary = page.summary
     _show_summary(state, summary, reader)
     state.offers = offers_of(summary, identity)
     _show_banners(state, summary, reader)
-    state.shows_account = sees_account
-    state.spend = spend_view(spend, reader)
-    if sees_account:
-        await _show_invoices(state, identity, state._page)
-    else:
-        _show_page(state, NO_INVOICES)
-    await _show_result(state, services, identity)
-    _show_news(state, entries, reader)
+    state.shows_account = page.shows_account
+    state.spend = spend_view(page.spend, reader)
+    _show_invoices(state, page.invoices, reader)
+    _show_result(state, page.visit, reader)
+    _show_news(state, page.entries, reader)
     state.broken = False
     state.loaded = True
     return summary.out_of_date and not summary.mismatch
@@ -383,17 +379,10 @@ def _show_banners(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.payment_asked_for = any(banner.action == "payment" for banner in state.banners)
 
 
-async def _show_invoices(state: BillingState, identity: Identity, cursor: str | None) -> None:
-    page = await load_invoices(current_services(), identity, cursor)
-    if cursor is not None and not page.rows:
-        page = await load_invoices(current_services(), identity)
+def _show_invoices(state: BillingState, page: InvoicePage, reader: Reader) -> None:
     # On the first page new invoices come in at the top; any other stays where its reader is.
-    state._page = cursor if page.first > 1 else None
-    _show_page(state, page)
-
-
-def _show_page(state: BillingState, page: InvoicePage) -> None:
-    reader = reader_of(state)
+    if page.first <= 1:
+        state._page = None
     state.invoices = invoice_views(page, reader, utc_now())
     state.invoice_range = invoice_range(page, reader)
     state._older, state._newer = page.next_cursor, page.previous_cursor
@@ -414,10 +403,9 @@ def _show_news(state: BillingState, entries: Sequence[FeedEntry], reader: Reader
     state.tells_time = bool(state.freshness.age) or any(is_fresh(e.found_at, now) for e in shown)
 
 
-async def _show_result(state: BillingState, services: Services, identity: Identity) -> None:
+def _show_result(state: BillingState, visit: VisitBanner | None, reader: Reader) -> None:
     """Show what came of the person's last trip to the provider, until they put it away."""
-    visit = await latest_outcome(services, identity)
     state._visit_id = str(visit.visit_id) if visit else ""
     # Told it stays, also once its banner was put away.
     state._told_visit = state._visit_id or state._told_visit
-    state.result = visit_view(visit, reader_of(state))
+    state.result = visit_view(visit, reader)

@@ -17,7 +17,7 @@ from billing_ui import metrics
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.live import NewsMissed, Notice, SessionEnded, TeamChanged
 from billing_ui.billing.services import Services, current_services
-from billing_ui.billing.versions import NO_VERSION, Version, team_versions
+from billing_ui.billing.versions import NO_VERSION, Version, team_version, team_versions
 from billing_ui.clock import utc_now
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,6 @@ class OpenPages:
         if identity is None or identity.team_id is None:
             self._forget(session.client_token)
             return
-        versions = await team_versions(current_services(), [identity.team_id])
         self._pages[session.client_token] = _Page(
             token=session.client_token,
             sid=session.session_id,
@@ -85,7 +84,7 @@ class OpenPages:
             show=show,
             session_id=identity.session_id,
             team_id=identity.team_id,
-            version=versions.get(identity.team_id, NO_VERSION),
+            version=await team_version(current_services(), identity.team_id),
         )
 
     @asynccontextmanager
@@ -162,12 +161,12 @@ class OpenPages:
             state = await root.get_state(page.state)
             # Taken in this order: a tab that is busy keeps no other one from reading.
             async with self._room:
-                versions = await team_versions(services, [page.team_id])
+                version = await team_version(services, page.team_id)
                 identity = await page.show(state)
         if identity is None or identity.team_id is None:
             self._forget(page.token)
         elif identity.team_id == page.team_id:
-            page.version = versions.get(page.team_id, NO_VERSION)
+            page.version = version
         else:
             page.team_id, page.version = identity.team_id, NO_VERSION
 

@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from billing_ui.billing.invoices import load_invoices
+from billing_ui.billing.page import load_page
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
-from billing_ui.billing.summary import load_billing
+from billing_ui.billing.versions import team_version
 from billing_ui.billing.visits import latest_outcome, return_from_visit
+from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.payments.types import FlowType, PortalFlow, SubscriptionState
 from tests.unit.billing.conftest import make_settings
@@ -42,8 +44,9 @@ async def click(services: Services, account: Account) -> None:
 
 async def look(services: Services, account: Account) -> None:
     """Open the page, as an owner and as a member, and turn a page of invoices."""
-    await load_billing(services, account.identity)
-    await load_billing(services, await new_member(services, account))
+    await load_page(services, account.identity, None, utc_now())
+    await load_page(services, await new_member(services, account), None, utc_now())
+    await team_version(services, account.team_id)
     page = await load_invoices(services, account.identity, limit=2)
     await load_invoices(services, account.identity, page.next_cursor, 2)
 

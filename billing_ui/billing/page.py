@@ -1,0 +1,71 @@
+"""Everything the billing page shows, read in one session."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing_ui.accounts.permissions import Action, require
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.customers import current_customer
+from billing_ui.billing.feed import FeedEntry, read_feed
+from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, read_invoices
+from billing_ui.billing.services import Services
+from billing_ui.billing.spend import Spend, read_spend
+from billing_ui.billing.summary import BillingSummary, read_billing
+from billing_ui.billing.visits import VisitBanner, read_outcome
+
+
+@dataclass(frozen=True)
+class BillingPage:
+    """What `load_billing`, `load_spend`, `load_feed`, `load_invoices` and `latest_outcome` return.
+
+    Attributes:
+        shows_account: whether there is more to show than the plan, and whoever asks may see it; without
+            it there is no spend and no invoice.
+    """
+
+    summary: BillingSummary
+    shows_account: bool
+    spend: Spend | None
+    entries: Sequence[FeedEntry]
+    invoices: InvoicePage
+    visit: VisitBanner | None
+
+
+async def load_page(
+    services: Services, identity: Identity, cursor: str | None, now: datetime
+) -> BillingPage:
+    """Return what the billing page shows to `identity`.
+
+    Args:
+        cursor: of the page of invoices; None for the newest, which are also shown when that page is empty now.
+
+    Raises:
+        NoTeam, NotAllowed: who asks may not see the team's plan.
+        InvalidRequest: the cursor is none of ours.
+    """
+    team_id = require(identity, Action.VIEW_PLAN)
+    driver = services.drivers.active
+    may_see_invoices = identity.may(Action.VIEW_INVOICES)
+    async with services.database.read() as session:
+        customer = await current_customer(session, team_id, driver.provider.value)
+        summary = await read_billing(session, driver, identity, customer)
+        visit = await read_outcome(session, identity)
+        spend: Spend | None = None
+        entries: Sequence[FeedEntry] = ()
+        invoices = NO_INVOICES
+        if customer is not None:
+            entries = await read_feed(session, customer, plan_alone=not may_see_invoices)
+            if may_see_invoices:
+                spend = await read_spend(session, customer, now, services.settings.zone)
+                invoices = await read_invoices(session, customer, cursor)
+                if cursor is not None and not invoices.rows:
+                    invoices = await read_invoices(session, customer)
+    return BillingPage(
+        summary=summary,
+        shows_account=customer is not None and may_see_invoices,
+        spend=spend,
+        entries=entries,
+        invoices=invoices,
+        visit=visit,
+    )
