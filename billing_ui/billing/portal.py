@@ -1,6 +1,7 @@
 """Opening the provider's hosted portal for the team of whoever asks."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -150,7 +151,7 @@ async def open_portal(
         raise recorded
     if isinstance(portal, BaseException):
         async with services.database.write() as session:
-            await forget_visit(session, visit_id)
+            await forget_visit(session, customer.id, visit_id)
             if isinstance(portal, CustomerDeleted):
                 # The page should say so as well, and does after its next sync.
                 await mark_out_of_date(session, Customer, customer.id)
@@ -169,7 +170,8 @@ async def open_switch(
 ) -> OpenedPortal:
     """Open the portal where a switch of plans is only left to be confirmed.
 
-    Where that cannot be had (several items, a portal without this price), it opens where plans are chosen.
+    Where that cannot be had (several items, a portal without this price), it opens where plans are chosen;
+    and at its first page for a plan that is set to cancel, which has to be kept first.
 
     Args:
         price_id: the price to switch to.
@@ -182,12 +184,11 @@ async def open_switch(
     change = PortalFlow(
         type=FlowType.SUBSCRIPTION_UPDATE_CONFIRM, price_id=price_id, quantity=quantity
     )
-    try:
-        return await open_portal(services, identity, flow=change, locale=locale)
-    except (InvalidRequest, ProviderRejected):
+    for flow in (change, PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)):
         # Whatever else stands in the way is met once more, and said then.
-        choice = PortalFlow(type=FlowType.SUBSCRIPTION_UPDATE)
-        return await open_portal(services, identity, flow=choice, locale=locale)
+        with suppress(InvalidRequest, ProviderRejected):
+            return await open_portal(services, identity, flow=flow, locale=locale)
+    return await open_portal(services, identity, locale=locale)
 
 
 def _check_configuration(settings: Settings, configuration: str, ours: str | None) -> None:
@@ -217,12 +218,13 @@ async def _resolve_flow(
             raise InvalidRequest("flow: there is no such live subscription.")
     if not live:
         raise InvalidRequest("flow: there is no live subscription. Choose a plan first.")
-    chosen = live[0]
-    if flow.type is FlowType.SUBSCRIPTION_CANCEL:
-        # The provider refuses to cancel what is canceling already.
-        chosen = next((one for one in live if one.cancel_at is None), chosen)
-        if chosen.cancel_at is not None:
-            raise InvalidRequest("flow: your plan is already set to cancel.")
+    # What is set to cancel is neither canceled again nor changed before it is kept.
+    chosen = next((one for one in live if one.cancel_at is None), None)
+    if chosen is None:
+        keep = (
+            "" if flow.type is FlowType.SUBSCRIPTION_CANCEL else " Keep it first, then change it."
+        )
+        raise InvalidRequest(f"flow: your plan is already set to cancel.{keep}")
     item_id = await _changed_item(services, chosen, flow) if _is_change(flow) else None
     return flow.model_copy(update={"subscription_id": chosen.id, "item_id": item_id})
 

@@ -366,6 +366,15 @@ async def test_a_switch_of_several_items_opens_where_plans_are_chosen(
     assert request.flow.type is FlowType.SUBSCRIPTION_UPDATE
 
 
+async def test_a_switch_from_a_plan_set_to_cancel_opens_where_it_is_kept(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await subscribed(shop, driver, canceling(PRO))
+    await open_switch(shop, account.identity, TEAM, 5)
+    [request] = driver.portals
+    assert request.flow is None
+
+
 async def test_a_switch_while_the_provider_is_down_is_not_asked_for_twice(
     shop: Services, driver: FakeDriver
 ) -> None:
@@ -410,13 +419,14 @@ async def test_a_subscription_of_someone_else_is_refused(
     assert driver.portals == []
 
 
-async def test_of_several_subscriptions_a_flow_gets_the_newest_live_one(
+async def test_of_several_subscriptions_a_flow_gets_the_newest_live_one_that_is_not_canceling(
     shop: Services, driver: FakeDriver
 ) -> None:
     first = subscription(PRO)
     account = await subscribed(
         shop,
         driver,
+        subscription(PRO, id="sub_0", created_at=first.created_at.replace(year=2025)),
         first,
         canceling(
             TEAM,
@@ -431,18 +441,16 @@ async def test_of_several_subscriptions_a_flow_gets_the_newest_live_one(
     await open_portal(shop, account.identity, flow=update)
     await open_portal(shop, account.identity, flow=cancel)
     named = [request.flow.subscription_id for request in driver.portals if request.flow]
-    # What is canceling already cannot be canceled.
-    assert named == ["sub_2", "sub_1"]
+    assert named == ["sub_1", "sub_1"]
 
 
-async def test_a_plan_that_is_canceling_is_not_canceled_again(
-    shop: Services, driver: FakeDriver
+@pytest.mark.parametrize("flow", [FlowType.SUBSCRIPTION_CANCEL, FlowType.SUBSCRIPTION_UPDATE])
+async def test_a_plan_that_is_canceling_is_neither_canceled_again_nor_changed(
+    shop: Services, driver: FakeDriver, flow: FlowType
 ) -> None:
     account = await subscribed(shop, driver, canceling())
     with pytest.raises(InvalidRequest, match="already set to cancel"):
-        await open_portal(
-            shop, account.identity, flow=PortalFlow(type=FlowType.SUBSCRIPTION_CANCEL)
-        )
+        await open_portal(shop, account.identity, flow=PortalFlow(type=flow))
 
 
 async def test_without_a_live_subscription_such_a_flow_says_to_choose_a_plan(
