@@ -61,5 +61,10 @@ def _clear_visits(limit: datetime) -> Any:
         select(PortalVisit.id)
         .where(PortalVisit.created_at < limit, col(PortalVisit.before).is_not(None))
         .limit(_BATCH)
+        # One that is being settled can wait till tomorrow; who settles it must not wait for the others here.
+        .with_for_update(skip_locked=True)
+        .cte("old")
     )
-    return update(PortalVisit).where(col(PortalVisit.id).in_(old)).values(before=None)
+    return (
+        update(PortalVisit).where(col(PortalVisit.id).in_(select(old.c.id))).values(before=None)
+    )
