@@ -4,6 +4,7 @@ It inserts the events and, of those that were not there, counts what they make o
 do with several statements for less than three trips more, each of which every waiting request would wait for.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, cast, column, func, literal
@@ -19,7 +20,7 @@ from billing_ui.models import Catalog, Customer, InboxEvent, Urgency
 from billing_ui.models.columns import table_of
 
 ROWS: Final = "rows"
-"""The statement's one parameter: rows of `InboxEvent` as JSON, in the order of their keys."""
+"""The statement's one parameter: rows of `InboxEvent` as JSON."""
 
 
 def marking(mirror: Mirror, inserted: Any) -> dict[str, Any]:
@@ -39,7 +40,10 @@ def storing_statement() -> Select[Any]:
     given = _given(events)
     new = (
         insert(events)
-        .from_select(list(given.c.keys()), choose(*given.c))
+        .from_select(
+            list(given.c.keys()),
+            choose(*given.c).order_by(*_in_order(given.c.provider, given.c.id)),
+        )
         .on_conflict_do_nothing()
         .returning(*events.c)
         .cte("new")
@@ -61,7 +65,11 @@ def _marked_catalogs(new: CTE) -> CTE:
         **_of_a_new_row(Catalog),
     }
     statement = insert(table_of(Catalog)).from_select(
-        list(marks), choose(*marks.values()).where(new.c.catalog).group_by(new.c.provider)
+        list(marks),
+        choose(*marks.values())
+        .where(new.c.catalog)
+        .group_by(new.c.provider)
+        .order_by(*_in_order(new.c.provider)),
     )
     return (
         statement.on_conflict_do_update(
@@ -91,8 +99,6 @@ def _marked_customers(new: CTE, catalogs: CTE) -> CTE:
         **_of_a_new_row(Customer),
         "urgency": literal(Urgency.EVENT_UNCLAIMED.value),
     }
-    # In order, so that two processes never wait for each other: in Python's order, whatever the database's own
-    # is, for a backfill goes through the same customers in that. Rows are inserted as the query hands them over.
     statement = insert(table_of(Customer)).from_select(
         list(marks),
         choose(*marks.values())
@@ -101,12 +107,20 @@ def _marked_customers(new: CTE, catalogs: CTE) -> CTE:
             choose(func.count()).select_from(catalogs).scalar_subquery() >= 0,
         )
         .group_by(*key)
-        .order_by(*(part.collate("C") for part in key)),
+        .order_by(*_in_order(*key)),
     )
     return statement.on_conflict_do_update(
         index_elements=["provider", "provider_customer_id"],
         set_=marking(Customer, statement.excluded),
     ).cte("customers")
+
+
+def _in_order(*key: ColumnElement[Any]) -> Sequence[ColumnElement[Any]]:
+    """Return by what the rows to be inserted are sorted, so that two processes never wait for each other.
+
+    That is Python's order, whatever the database's own is: a backfill goes through the same customers in that.
+    """
+    return [part.collate("C") for part in key]
 
 
 def _of_a_new_row(mirror: Mirror) -> dict[str, ColumnElement[Any]]:

@@ -188,7 +188,8 @@ async def _of_backlog(database: Database, backlog: Backlog) -> list[Finding]:
                 f"{_RUNNING}, and that it keeps up (billing_ui_sync_seconds in /metrics).",
             )
         )
-    return found or [fine("queue", f"{backlog.waiting} customers wait for a sync.")]
+    in_bulk = f", {backlog.in_bulk} of them in bulk" if backlog.in_bulk else ""
+    return found or [fine("queue", f"{backlog.waiting} customers wait for a sync{in_bulk}.")]
 
 
 async def _with_errors(database: Database, provider: str, *, parked: bool) -> str:

@@ -18,7 +18,7 @@ from billing_ui.billing.recovery import Position, position_row
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
-from billing_ui.models import Customer, Job, PortalConfiguration
+from billing_ui.models import Customer, Job, PortalConfiguration, Urgency
 from billing_ui.payments.stripe.webhooks import NEEDED_EVENTS
 from billing_ui.settings import Provider, Settings
 from tests.conftest import free_port, running_sandbox
@@ -405,6 +405,18 @@ async def test_customers_that_nobody_syncs_are_found(sound: House) -> None:
         )
     )
     only(await sound.examined(), "queue", Level.PROBLEM, "3 hours")
+
+
+async def test_what_waits_in_bulk_is_no_problem(sound: House) -> None:
+    await sound.store(
+        Customer(
+            provider="stripe",
+            provider_customer_id="cus_waiting",
+            marked_at=utc_now() - timedelta(hours=3),
+            urgency=Urgency.BULK,
+        )
+    )
+    assert await sound.examined() == {}
 
 
 async def test_a_recovery_that_never_or_long_ago_went_through_is_found(sound: House) -> None:
