@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from billing_ui.billing import job_rows
-from billing_ui.billing.job_rows import LEASE, Turn, end_turn, hold, take_turn
+from billing_ui.billing.job_rows import LEASE, LostTurn, Turn, end_turn, hold, keep, take_turn
 from billing_ui.billing.jobs import (
     POLL_EVERY,
     RECOVER_EVERY,
@@ -149,6 +149,20 @@ async def test_who_lost_a_job_stops_working_at_it(
     assert await running
     assert (work.ended, work.done) == (1, 0)
     assert (await row(services)).lease_owner == "another"
+
+
+async def test_who_lost_a_job_writes_nothing_over_what_the_other_remembers(
+    services: Services,
+) -> None:
+    turn = await take_turn(services.database, "work", first_due=utc_now())
+    assert turn
+    async with services.database.write() as session:
+        await keep(session, turn, {"page": 1})
+    await change(services, lease_owner="another", state={"page": 2})
+    with pytest.raises(LostTurn, match="took over the job work"):
+        async with services.database.write() as session:
+            await keep(session, turn, {"page": 1})
+    assert (await row(services)).state == {"page": 2}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -40,14 +41,21 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-async def slow(provider: str) -> AsyncIterator[None]:
+@asynccontextmanager
+async def slowly(provider: str) -> AsyncIterator[None]:
     """Let the provider take its time."""
     async with httpx.AsyncClient(base_url=provider, trust_env=False) as control:
         fault = {"kind": "latency", "seconds": 0.3}
         (await control.post("/_control/faults", json=fault)).raise_for_status()
         yield
         (await control.delete("/_control/faults")).raise_for_status()
+
+
+@pytest.fixture
+async def slow(provider: str) -> AsyncIterator[None]:
+    """Let the provider take its time throughout the test."""
+    async with slowly(provider):
+        yield
 
 
 @pytest.fixture
@@ -98,6 +106,94 @@ async def until(database: Database, model: type[SQLModel], least: int) -> None:
         # It happens in another process, which rings no bell here.
         while await count(database, model) < least:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def in_order(database: Database) -> list[str]:
+    """Return the provider's ids of our customers in the order in which they are compared."""
+    query = select(Customer.provider_customer_id).order_by(col(Customer.id))
+    async with database.read() as session:
+        return [name or "" for name in (await session.exec(query)).all()]
+
+
+async def rename(database: Database, customer: str, name: str) -> None:
+    """Write another name into our copy of a customer."""
+    mine = col(Customer.provider_customer_id) == customer
+    async with database.write() as session:
+        await session.exec(update(Customer).where(mine).values(name=name))
+
+
+async def position(database: Database, job: str) -> dict[str, Any]:
+    """Return how far a comparison is, as its row keeps it."""
+    async with database.read() as session:
+        state = (await session.exec(select(Job.state).where(Job.name == job))).one_or_none()
+    found: dict[str, Any] = (state or {}).get("positions", {}).get("stripe", {})
+    return found
+
+
+async def until_compared(database: Database, job: str, least: int) -> None:
+    """Return when the row of a comparison says that so many are compared."""
+    async with asyncio.timeout(60):
+        # It happens in another process, which rings no bell here.
+        while (await position(database, job)).get("compared", 0) < least:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def compared_of(database: Database, job: str) -> set[str]:
+    """Return the provider's ids of the customers that the row of a comparison says are compared."""
+    left = await position(database, job)
+    ahead = [UUID(one) for one in left["ahead"]]
+    done = col(Customer.id).in_(ahead)
+    if left["after"]:
+        done |= col(Customer.id) <= UUID(left["after"])
+    async with database.read() as session:
+        found = (await session.exec(select(Customer.provider_customer_id).where(done))).all()
+    return {name or "" for name in found}
+
+
+async def compared_before(database: Database) -> set[str]:
+    """Return the provider's ids of the customers whose copy nobody mended."""
+    query = select(Customer.provider_customer_id).where(Customer.name == "Compared before")
+    async with database.read() as session:
+        return {name or "" for name in (await session.exec(query)).all()}
+
+
+async def until_begun(database: Database, job: str) -> None:
+    """Return when somebody has the turn of a job."""
+    query = select(Job.lease_owner).where(Job.name == job)
+    async with asyncio.timeout(60):
+        while True:
+            async with database.read() as session:
+                if (await session.exec(query)).one_or_none() is not None:
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def end_lease(database: Database, job: str) -> None:
+    """Let the lease of a process that was killed end now."""
+    async with database.write() as session:
+        await session.exec(update(Job).where(col(Job.name) == job).values(lease_until=None))
+
+
+async def until_finished(database: Database, job: str) -> None:
+    """Return when a job went well."""
+    async with asyncio.timeout(60):
+        while True:
+            async with database.read() as session:
+                query = select(Job.finished_at).where(Job.name == job)
+                if (await session.exec(query)).one_or_none() is not None:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def until_whole(database: Database) -> None:
+    """Return when no customer is out of date."""
+    query = select(func.count()).where(col(Customer.wanted) > col(Customer.applied))
+    async with asyncio.timeout(60):
+        while True:
+            async with database.read() as session:
+                if not (await session.exec(query)).one():
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def at_the_provider(provider: str, what: str) -> int:
@@ -181,6 +277,85 @@ async def test_drift_is_reported_for_people_and_programs(
     assert code == 0, said
     assert f"{customer}: name is Someone here and Drifting at the provider" in said
     assert await count(database, Customer) == await at_the_provider(provider, "customers")
+
+
+async def test_a_comparison_killed_half_way_is_gone_on_with(
+    start: Callable[..., Any], database: Database, provider: str
+) -> None:
+    async with start("sync", "--all") as process:
+        assert (await outcome(process))[0] == 0
+    first, *_ = await in_order(database)
+    await rename(database, first, "Someone")
+    async with slowly(provider), start("reconcile", "--fix") as process:
+        await until_compared(database, "reconcile:fix", 100)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    # Were they compared again, these would be found to differ.
+    compared = await compared_of(database, "reconcile:fix") - {first}
+    for one in compared:
+        await rename(database, one, "Compared before")
+    await end_lease(database, "reconcile:fix")
+    async with start("reconcile", "--fix", "--json") as process:
+        code, said, told = await outcome(process)
+    report, customers = json.loads(said), await count(database, Customer)
+    assert "Going on with the run that began at" in told
+    assert (code, report["resumed"], report["compared"]) == (0, True, customers)
+    assert {(one["customer"], one["ours"]) for one in report["drift"]} == {(first, "Someone")}
+    assert await compared_before(database) == compared
+
+
+async def test_a_comparison_interrupted_by_hand_says_how_to_go_on_or_begins_anew(
+    start: Callable[..., Any], database: Database, provider: str
+) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=provider, trust_env=False, headers=headers) as client:
+        page = (await client.get("/v1/customers", params={"limit": "20"})).json()
+    async with database.write() as session:
+        session.add_all(
+            Customer(provider="stripe", provider_customer_id=one["id"], partial=True)
+            for one in [*page["data"], {"id": "cus_missing"}]
+        )
+    async with slowly(provider), start("reconcile") as process:
+        await until_begun(database, "reconcile:look")
+        process.send_signal(signal.SIGINT)
+        code, _, told = await outcome(process)
+    assert (code, told.strip()) == (130, "Stopped. Go on with: billing-ui reconcile")
+    # One that is gone at the provider ends nothing but is told of, and is why the exit code is 1.
+    async with start("reconcile", "--anew") as process:
+        code, said, told = await outcome(process)
+    assert (code, "Going on" in told) == (1, False)
+    assert "\ncus_missing: " in said
+    assert "Compared 20, " in said
+    assert said.strip().endswith("1 failed.")
+
+
+async def test_the_schedule_of_a_worker_that_was_killed_is_gone_on_with_by_the_next(
+    start: Callable[..., Any], database: Database, provider: str
+) -> None:
+    async with start("sync", "--all") as process:
+        assert (await outcome(process))[0] == 0
+    async with database.write() as session:
+        await session.exec(update(Customer).values(partial=False))
+    async with start("worker") as process:
+        await until_whole(database)
+        process.send_signal(signal.SIGTERM)
+        assert (await outcome(process))[0] == 0
+    async with database.write() as session:
+        await session.exec(update(Job).where(col(Job.name) == "reconcile").values(due_at=None))
+    async with slowly(provider), start("worker") as process:
+        await until_compared(database, "reconcile", 100)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    compared = await compared_of(database, "reconcile")
+    for one in compared:
+        await rename(database, one, "Compared before")
+    await end_lease(database, "reconcile")
+    async with start("worker") as process:
+        await until_finished(database, "reconcile")
+        process.send_signal(signal.SIGTERM)
+        code, _, told = await outcome(process)
+    assert code == 0, told
+    assert await compared_before(database) == compared
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
