@@ -52,6 +52,7 @@ from billing_ui.payments.types import (
 )
 from billing_ui.settings import Provider
 from tests.conftest import running_sandbox
+from tests.seeding import seed_still
 from tests.unit.billing.conftest import make_settings
 from tests.unit.billing.factories import invoice, new_account, snapshot, subscription
 from tests.unit.billing.fake_driver import FakeDriver
@@ -71,9 +72,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def seeded_sandbox(folder: Path) -> Iterator[str]:
     """Run a sandbox in which 320 customers have bought something."""
     with running_sandbox(folder / "sandbox.db") as url:
-        with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
-            seed = {"customers": 320, "invoices_per_customer": 3}
-            control.post("/_control/seed", json=seed).raise_for_status()
+        seed_still(url, 320, invoices=3)
         yield url
 
 

@@ -3,11 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
@@ -36,6 +34,7 @@ from billing_ui.models import Customer, Job, ProviderPace, RecordedChange
 from billing_ui.payments.driver import Drivers
 from billing_ui.payments.types import Capabilities, FlowType, ProviderUnavailable, Snapshot
 from tests.conftest import running_sandbox
+from tests.seeding import seed_still
 from tests.unit.billing.conftest import make_settings
 from tests.unit.billing.factories import card, new_account, snapshot, subscription
 from tests.unit.billing.fake_driver import FakeDriver
@@ -48,17 +47,8 @@ SCHEDULED = "reconcile"
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a sandbox in which 60 customers have bought something."""
     with running_sandbox(tmp_path_factory.mktemp("resumed") / "sandbox.db") as url:
-        with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
-            # None of them renews while the tests run.
-            made = {"created_from": days_ago(20), "created_to": days_ago(10)}
-            seed = {"customers": 60, "invoices_per_customer": 1, **made}
-            control.post("/_control/seed", json=seed).raise_for_status()
+        seed_still(url, 60, invoices=1)
         yield url
-
-
-def days_ago(days: int) -> int:
-    """Return when that was, in Unix seconds."""
-    return int((utc_now() - timedelta(days=days)).timestamp())
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from billing_ui.models import Customer, Invoice, Job, Subscription, Subscription
 from billing_ui.payments.driver import Drivers
 from billing_ui.settings import Settings
 from tests.conftest import running_sandbox
+from tests.seeding import seed_still
 
 KEY = "sk_test_everything"
 
@@ -35,9 +36,7 @@ KEY = "sk_test_everything"
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a sandbox in which 400 customers have bought something."""
     with running_sandbox(tmp_path_factory.mktemp("everything") / "sandbox.db") as url:
-        with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
-            seed = {"customers": 400, "invoices_per_customer": 4}
-            control.post("/_control/seed", json=seed).raise_for_status()
+        seed_still(url, 400, invoices=4)
         yield url
 
 
