@@ -18,11 +18,15 @@ NAME: Final = "click"
 _PEER_MS: Final = 18.0
 """The best peer that was measured, a server action of Next.js; not part of this run."""
 
+# The page keeps the moment to itself until later: telling it at once would take the page's own time.
 _NOTE_CLICKS: Final = """
     addEventListener("click", () => {
-        window.clicked?.(performance.timeOrigin + performance.now());
+        sessionStorage.clicked = performance.timeOrigin + performance.now();
     }, true);
 """
+_BILLING: Final = "/settings/billing"
+_REST_MS: Final = 150
+"""So long the pointer rests on the button before it is pressed, as a person's does."""
 
 
 async def measure(run: Run) -> AsyncIterator[Row]:
@@ -41,22 +45,23 @@ async def _on(run: Run, kind: Kind, stack: AsyncExitStack, browser: Any) -> Row:
     url = database.engine.url.render_as_string(hide_password=False)
     port = await stack.enter_async_context(servers.application(url, provider))
     context = await stack.enter_async_context(profile(browser, port, person.token))
-    clicked: list[float] = []
-    await context.expose_function("clicked", lambda moment: clicked.append(moment))
     await context.add_init_script(_NOTE_CLICKS)
     page = await context.new_page()
+    await page.goto(_BILLING)
     took = []
     # The first ones warm everything up.
     for _ in range(clicks + run.few(5, 1)):
-        await page.goto("/settings/billing")
         button = page.get_by_role("button", name="Manage Billing", exact=True)
         await button.wait_for()
         await page.wait_for_load_state("networkidle")
-        clicked.clear()
-        await button.click()
+        await button.hover()
+        await page.wait_for_timeout(_REST_MS)
+        await page.mouse.down()
+        await page.mouse.up()
         await page.wait_for_url(f"{provider}{HOSTED}")
         asked_at = float(await page.locator("p").inner_text())
-        took.append(asked_at - clicked[0])
+        await page.goto(_BILLING)
+        took.append(asked_at - float(await page.evaluate("sessionStorage.clicked")))
     return Row(
         figure="click on Manage Billing → provider's page is asked for, p50",
         database=kind,
