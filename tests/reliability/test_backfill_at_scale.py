@@ -16,7 +16,8 @@ from billing_ui.migrations import upgrade
 from billing_ui.models import Customer, Invoice, SQLModel, Subscription
 from billing_ui.settings import Settings
 from tests.conftest import PostgresServer, running_sandbox
-from tests.e2e.sandbox import KEY, Sandbox
+from tests.e2e.sandbox import KEY
+from tests.seeding import seed_still
 
 MOST_MEMORY_MB = 300
 _LOOK_SECONDS = 1.0
@@ -35,23 +36,15 @@ async def test_a_large_account_is_copied_whole_in_little_memory_though_killed_on
         else f"sqlite+aiosqlite:///{tmp_path / 'billing.db'}"
     )
     with running_sandbox(tmp_path / "sandbox.db") as sandbox_url:
-        provider = Sandbox(sandbox_url)
-        seeded = await provider.control(
-            "seed",
-            {
-                "customers": customers,
-                "invoices_per_customer": invoices,
-                "payments": False,
-                "created_from": int(time.time()) - 2 * 365 * 86_400,
-            },
+        seeded = await asyncio.to_thread(
+            seed_still, sandbox_url, customers, invoices=invoices, payments=False
         )
-        await provider.close()
         await upgrade(url)
         settings = Settings(
             _env_file=None, database_url=url, stripe_secret_key=KEY, stripe_api_base=sandbox_url
         )
         services = Services.open(settings)
-        total = 2 * customers + seeded["invoices"]
+        total = 2 * customers + seeded
 
         began = time.monotonic()
         first = await _begin(tmp_path, url, sandbox_url)
@@ -73,7 +66,7 @@ async def test_a_large_account_is_copied_whole_in_little_memory_though_killed_on
         assert await _count(services, Customer) == customers
         assert await _count(services, Subscription) == customers
         # The youngest customers have not been billed so often yet.
-        assert await _count(services, Invoice) == seeded["invoices"]
+        assert await _count(services, Invoice) == seeded
         async with services.database.read() as session:
             nameless = select(func.count()).where(
                 col(Customer.email).is_(None) | ~col(Customer.partial)
