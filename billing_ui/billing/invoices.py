@@ -84,20 +84,20 @@ async def load_invoices(
         customer = await current_customer(
             session, team_id, services.settings.payment_provider.value
         )
-        if customer is None:
-            return NO_INVOICES
         return await read_invoices(session, customer, cursor, limit)
 
 
 async def read_invoices(
-    session: AsyncSession, customer: Customer, cursor: str | None = None, limit: int = 8
+    session: AsyncSession, customer: Customer | None, cursor: str | None = None, limit: int = 8
 ) -> InvoicePage:
-    """Return what `load_invoices` does, of a customer whose invoices whoever asks may see.
+    """Return what `load_invoices` does, of a customer whose invoices whoever asks may see; none without one.
 
     Raises:
         InvalidRequest: the cursor is none of ours.
     """
     place = _parse(cursor) if cursor else None
+    if customer is None:
+        return NO_INVOICES
     limit = min(max(limit, 1), MAX_LIMIT)
     rows, more = await _read(session, customer.id, place, limit)
     total = await _count(session, customer.id)
