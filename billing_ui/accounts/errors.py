@@ -63,3 +63,31 @@ class AmbiguousTeam(AccountError):
     """Several teams have this name."""
 
     default = "Several teams have this name. Give the team's id instead."
+
+
+class LinkError(AccountError):
+    """A one-time link that is of no use."""
+
+
+class LinkUnknown(LinkError):
+    """Nobody was given this link, or it was altered on its way."""
+
+    default = "This link isn't valid. Check that you have copied all of it, or ask for a new one."
+
+
+class LinkUsed(LinkError):
+    """The link was used before."""
+
+    default = "This link has been used already. Ask for a new one."
+
+
+class LinkExpired(LinkError):
+    """The link's time is over."""
+
+    default = "This link has expired. Ask for a new one."
+
+
+class LinkRevoked(LinkError):
+    """Whoever made the link has withdrawn it."""
+
+    default = "This link was withdrawn. Ask for a new one."

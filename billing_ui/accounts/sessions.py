@@ -1,7 +1,5 @@
 """Sessions: opaque tokens in an HttpOnly cookie or a Bearer header, of which only a hash is stored."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -11,14 +9,22 @@ from sqlalchemy import bindparam, case, delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing_ui.accounts.audit import (
+    UNKNOWN,
+    Actor,
+    AuditAction,
+    record_in_teams_of,
+)
+from billing_ui.accounts.clients import current_client
 from billing_ui.accounts.errors import InvalidCredentials, InvalidEmail
 from billing_ui.accounts.passwords import verify_password
-from billing_ui.accounts.permissions import Action, allows
+from billing_ui.accounts.permissions import Action, Scope, allows
+from billing_ui.accounts.random_tokens import new_token, token_hash
 from billing_ui.accounts.users import find_user, normalise_email
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.direct import Direct
-from billing_ui.models import AuthSession, Membership, Role, Team, User
+from billing_ui.models import ActorKind, AuthSession, Membership, Role, SignInMethod, Team, User
 from billing_ui.settings import Settings
 
 LIFETIME: Final = timedelta(days=30)
@@ -67,19 +73,41 @@ _WHO_ASKS: Final = Direct(
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking, in which team and as what; read from the database for every request."""
+    """Who is asking, in which team and as what; read from the database for every request.
 
-    session_id: UUID
-    user_id: UUID
+    Attributes:
+        session_id: a person's session; None for whoever has no session here, such as an API token.
+        user_id: the person; None for a program that acts for a team or for the operator.
+        email: the person's address, empty for a program.
+        user_name: the person's name, or the API token's.
+        team_id, team_name: the team they look at; None and empty when there is none.
+        role: what they are in it.
+        token_id: the API token that asks.
+        scopes: what that token was made for; None for a person, who has all of them.
+        operator: acts for the operator: every team is theirs to name.
+    """
+
+    session_id: UUID | None
+    user_id: UUID | None
     email: str
     user_name: str
     team_id: UUID | None
     team_name: str
     role: Role | None
+    token_id: UUID | None = None
+    scopes: frozenset[Scope] | None = None
+    operator: bool = False
 
     def may(self, action: Action) -> bool:
-        """Return whether this person may do `action` in the team they look at."""
-        return allows(self.role, action)
+        """Return whether role and scopes both allow `action` in the team that is looked at."""
+        return allows(self.role, action, self.scopes)
+
+    @property
+    def actor(self) -> Actor:
+        """Who this is in the audit log."""
+        if self.token_id is not None:
+            return Actor(ActorKind.TOKEN, self.token_id, self.user_name)
+        return Actor(ActorKind.USER, self.user_id, self.email)
 
 
 async def identify(database: Database, token: str | None) -> Identity | None:
@@ -92,7 +120,7 @@ async def identify(database: Database, token: str | None) -> Identity | None:
         return None
     now = utc_now()
     found = await database.fetch(
-        _WHO_ASKS, token_hash=_hash(token), now=now, idle_since=now - IDLE_LIFETIME
+        _WHO_ASKS, token_hash=token_hash(token), now=now, idle_since=now - IDLE_LIFETIME
     )
     if not found:
         return None
@@ -113,7 +141,8 @@ async def identify(database: Database, token: str | None) -> Identity | None:
 async def sign_in(database: Database, email: str, password: str) -> str:
     """Check e-mail and password and return the token of a new session.
 
-    An unknown e-mail takes the same work as a wrong password.
+    An unknown e-mail takes the same work as a wrong password. What fails is told of in the audit log: with the
+    e-mail when it is somebody's, else without, for people also type their password there.
 
     Raises:
         InvalidCredentials: no user has this e-mail and password.
@@ -121,6 +150,7 @@ async def sign_in(database: Database, email: str, password: str) -> str:
     user = await _find_by_email(database, email)
     matches, renewed_hash = await verify_password(password, user.password_hash if user else None)
     if user is None or not matches:
+        await _note_failure(database, user)
         raise InvalidCredentials
     async with database.write() as session:
         # Locked, and read anew: while the old password was being checked it may have been replaced,
@@ -132,32 +162,97 @@ async def sign_in(database: Database, email: str, password: str) -> str:
         if renewed_hash is not None:
             current.password_hash = renewed_hash
             session.add(current)
-        return await _start(session, user.id)
+        return await start_session(session, current, SignInMethod.PASSWORD)
 
 
-async def sign_in_as(database: Database, user_id: UUID) -> str:
+async def sign_in_as(
+    database: Database, user_id: UUID, method: SignInMethod = SignInMethod.DEMO
+) -> str:
     """Return the token of a new session of `user_id`, unchecked: the caller knows who they are.
 
     Raises:
         InvalidCredentials: there is no such user.
     """
     async with database.write() as session:
-        if await session.get(User, user_id) is None:
+        user = await session.get(User, user_id)
+        if user is None:
             raise InvalidCredentials
-        return await _start(session, user_id)
+        return await start_session(session, user, method)
 
 
-async def sign_out(database: Database, token: str | None) -> UUID | None:
-    """End the session of `token` and return its id; does nothing when there is none."""
+async def start_session(
+    session: AsyncSession,
+    user: User,
+    method: SignInMethod,
+    *,
+    team_id: UUID | None = None,
+    issuer: str | None = None,
+    sealed_id_token: str | None = None,
+) -> str:
+    """Begin a session of `user` within a transaction, and return its token; the audit log tells of it.
+
+    Args:
+        method: how they proved who they are.
+        team_id: the team it looks at; None for the one joined first.
+        issuer, sealed_id_token: of a sign-in at an OpenID provider, to sign out there as well.
+    """
+    now, client, token = utc_now(), current_client(), new_token()
+    await session.exec(
+        delete(AuthSession).where(
+            col(AuthSession.user_id) == user.id,
+            (col(AuthSession.expires_at) <= now)
+            | (col(AuthSession.last_seen_at) <= now - IDLE_LIFETIME),
+        )
+    )
+    session.add(
+        AuthSession(
+            token_hash=token_hash(token),
+            user_id=user.id,
+            team_id=team_id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + LIFETIME,
+            method=method,
+            user_agent=client.user_agent,
+            address=client.address,
+            issuer=issuer,
+            sealed_id_token=sealed_id_token,
+        )
+    )
+    details = {"method": method.value} | ({"issuer": issuer} if issuer else {})
+    await record_in_teams_of(
+        session, user.id, AuditAction.SIGN_IN, actor=_actor(user), details=details
+    )
+    return token
+
+
+async def sign_out(database: Database, token: str | None, *, replaced: bool = False) -> UUID | None:
+    """End the session of `token` and return its id; does nothing when there is none.
+
+    Args:
+        replaced: it ends because somebody signs in in its place, which the audit log then says.
+    """
     if not token:
         return None
-    statement = (
+    ended = (
         delete(AuthSession)
-        .where(col(AuthSession.token_hash) == _hash(token))
-        .returning(col(AuthSession.id))
+        .where(col(AuthSession.token_hash) == token_hash(token))
+        .returning(col(AuthSession.id), col(AuthSession.user_id))
     )
     async with database.write() as session:
-        return (await session.exec(statement)).scalar_one_or_none()
+        row = (await session.exec(ended)).one_or_none()
+        if row is None:
+            return None
+        ended_id: UUID = row.id
+        user = await session.get_one(User, row.user_id)
+        await record_in_teams_of(
+            session,
+            user.id,
+            AuditAction.SIGN_OUT,
+            actor=_actor(user),
+            details={"replaced": True} if replaced else None,
+        )
+        return ended_id
 
 
 def session_cookie_name(settings: Settings) -> str:
@@ -194,26 +289,20 @@ async def _find_by_email(database: Database, email: str) -> User | None:
         return await find_user(session, address)
 
 
-async def _start(session: AsyncSession, user_id: UUID) -> str:
-    now = utc_now()
-    token = secrets.token_urlsafe(32)
-    await session.exec(
-        delete(AuthSession).where(
-            col(AuthSession.user_id) == user_id,
-            (col(AuthSession.expires_at) <= now)
-            | (col(AuthSession.last_seen_at) <= now - IDLE_LIFETIME),
+async def _note_failure(database: Database, user: User | None) -> None:
+    """Tell in the audit log that somebody could not sign in, `user` when they gave the e-mail of one."""
+    label = user.email if user else UNKNOWN
+    async with database.write() as session:
+        await record_in_teams_of(
+            session,
+            user.id if user else None,
+            AuditAction.SIGN_IN_FAILED,
+            actor=Actor(ActorKind.NOBODY, label=label),
         )
-    )
-    session.add(
-        AuthSession(
-            token_hash=_hash(token),
-            user_id=user_id,
-            created_at=now,
-            last_seen_at=now,
-            expires_at=now + LIFETIME,
-        )
-    )
-    return token
+
+
+def _actor(user: User) -> Actor:
+    return Actor(ActorKind.USER, user.id, user.email)
 
 
 async def _touch(database: Database, session_id: UUID) -> None:
@@ -223,8 +312,3 @@ async def _touch(database: Database, session_id: UUID) -> None:
             .where(col(AuthSession.id) == session_id)
             .values(last_seen_at=utc_now())
         )
-
-
-def _hash(token: str) -> str:
-    # The token has 256 random bits: one plain SHA-256 cannot be reversed, and look-ups stay fast.
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

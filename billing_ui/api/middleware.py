@@ -1,4 +1,4 @@
-"""What surrounds every request, pages included: its id and its line in the log, and the host name it must come to.
+"""What surrounds every request, pages included: its id and line in the log, and the host and origin it must have.
 
 Plain ASGI, so that it can wrap the whole app of the roof as well as the API alone.
 """
@@ -15,8 +15,10 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from billing_ui import metrics
+from billing_ui.accounts.clients import client_bound
 from billing_ui.settings import Settings
 from billing_ui.telemetry import new_request_id
 
@@ -37,6 +39,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 class Observed:
     """Gives every request an id, counts and times it, and writes a line about each one of the API.
 
+    From where it comes is bound beside the id, for sessions and the audit log; no line says it.
     The id stands in each log line of the request and in the answer's `X-Request-Id`; one that a proxy in front
     already gave is kept. A route is named by its template and a query never, because both can hold a ticket.
     Of pages, probes and webhooks only what failed here is written down: the inbox has a line of its own for all the
@@ -53,7 +56,8 @@ class Observed:
             await self.app(scope, receive, send)
             return
         began = perf_counter()
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         identifier = given if _ACCEPTABLE_ID.fullmatch(given) else new_request_id()
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
@@ -64,7 +68,11 @@ class Observed:
                 MutableHeaders(scope=message)["X-Request-Id"] = identifier
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=identifier):
+        address = scope["client"][0] if scope.get("client") else None
+        with (
+            structlog.contextvars.bound_contextvars(request_id=identifier),
+            client_bound(address, headers.get("user-agent")),
+        ):
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
@@ -97,8 +105,30 @@ class OneHost:
         await self.app(scope, receive, send)
 
 
+class OwnWebsockets:
+    """Opens a websocket only for our own pages: it would carry the cookie of whoever looks at another site's.
+
+    Browsers always say which page asks, so a request that says nothing is none of theirs and is refused too.
+    The answer is 403, before any handshake.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        """Wrap `app`; `settings` is asked once a websocket, because they may not be known yet."""
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one websocket through, or refuse it."""
+        if scope["type"] == "websocket":
+            origins = Headers(scope=scope).getlist("origin")
+            if len(origins) != 1 or origins[0] not in self.settings().page_origins:
+                await WebSocketClose()(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
 class QuietAnswers:
-    """Keeps answers of the API and of signing in out of caches, and browsers from guessing their type."""
+    """Keeps answers of the API and of signing in out of caches."""
 
     _PREFIXES: Final = ("/api/", "/auth/")
 
@@ -114,9 +144,7 @@ class QuietAnswers:
 
         async def send_quietly(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Cache-Control"] = "no-store"
-                headers["X-Content-Type-Options"] = "nosniff"
+                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
             await send(message)
 
         await self.app(scope, receive, send_quietly)

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
-from billing_ui.payments.types import InvalidRequest
+from billing_ui.payments.types import InvalidRequest, NotAllowed
 
 TICKET_LIFETIME_SECONDS: Final = 60
 _EXPIRED: Final = "This link has expired. Open the page anew."
@@ -20,7 +20,12 @@ def seal_departure(services: Services, identity: Identity, url: str) -> str:
     """Return a ticket that gives `url` back to the same session, and to nobody else, for a minute.
 
     A portal URL is a credential. The ticket can pass where the URL may not, such as a websocket frame.
+
+    Raises:
+        NotAllowed: who asks has no session, hence no browser to take there.
     """
+    if identity.session_id is None:
+        raise NotAllowed
     sealed = json.dumps([str(identity.session_id), url]).encode()
     return _box(services).encrypt_at_time(sealed, _seconds()).decode()
 
@@ -29,14 +34,14 @@ def open_departure(services: Services, identity: Identity, ticket: str) -> str:
     """Return the URL in `ticket`.
 
     Raises:
-        InvalidRequest: the ticket is damaged, older than a minute or another session's.
+        InvalidRequest: who asks has no session, or the ticket is damaged, older than a minute or another session's.
     """
     try:
         opened = _box(services).decrypt_at_time(ticket, TICKET_LIFETIME_SECONDS, _seconds())
     except (InvalidToken, ValueError):
         raise InvalidRequest(_EXPIRED) from None
     session_id, url = json.loads(opened)
-    if session_id != str(identity.session_id):
+    if identity.session_id is None or session_id != str(identity.session_id):
         raise InvalidRequest(_EXPIRED)
     return str(url)
 

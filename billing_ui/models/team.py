@@ -19,10 +19,11 @@ class Role(StrEnum):
 
 
 class Team(SQLModel, table=True):
-    """Who pays."""
+    """Who pays. `external_id` is what the product that the team comes from calls it."""
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     name: str = Field(max_length=200)
+    external_id: str | None = Field(default=None, max_length=255, unique=True, index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

@@ -73,7 +73,7 @@ class OpenPages:
         session = state.router.session
         if not session.client_token or self._app is None:
             return
-        if identity is None or identity.team_id is None:
+        if identity is None or identity.session_id is None or identity.team_id is None:
             self._forget(session.client_token)
             return
         self._pages[session.client_token] = _Page(

@@ -1,5 +1,6 @@
 """Users, teams and the one table of what each role may do."""
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +16,13 @@ from billing_ui.accounts.errors import (
     UnknownUser,
     UnusablePassword,
 )
-from billing_ui.accounts.permissions import PERMISSIONS, Action, require
+from billing_ui.accounts.permissions import (
+    PERMISSIONS,
+    SCOPE_ACTIONS,
+    Action,
+    Scope,
+    require,
+)
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import (
     add_member,
@@ -170,23 +177,48 @@ def test_every_role_stands_in_the_table() -> None:
     assert set(PERMISSIONS) == set(Role)
 
 
-@pytest.mark.parametrize("role", [Role.OWNER, Role.BILLING_MANAGER])
 @pytest.mark.parametrize("action", Action)
-def test_owners_and_billing_managers_may_do_everything_in_billing(
-    role: Role, action: Action
-) -> None:
-    identity = _identity(role)
+def test_an_owner_may_do_everything(action: Action) -> None:
+    identity = _identity(Role.OWNER)
     assert require(identity, action) == identity.team_id
     assert identity.may(action)
 
 
-@pytest.mark.parametrize("action", set(Action) - {Action.VIEW_PLAN})
-def test_a_plain_member_may_only_see_the_plan(action: Action) -> None:
+@pytest.mark.parametrize("action", Action)
+def test_a_billing_manager_may_do_everything_but_say_who_may(action: Action) -> None:
+    allowed = action not in {Action.MANAGE_MEMBERS, Action.MANAGE_TOKENS}
+    assert _identity(Role.BILLING_MANAGER).may(action) is allowed
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_plain_member_may_see_the_plan_and_the_members_and_leave(action: Action) -> None:
     identity = _identity(Role.MEMBER)
-    assert identity.may(Action.VIEW_PLAN)
+    if action in {Action.VIEW_PLAN, Action.VIEW_MEMBERS, Action.LEAVE_TEAM}:
+        assert require(identity, action) == identity.team_id
+        return
     assert not identity.may(action)
     with pytest.raises(NotAllowed):
         require(identity, action)
+
+
+def test_every_scope_stands_in_the_table() -> None:
+    assert set(SCOPE_ACTIONS) == set(Scope)
+
+
+@pytest.mark.parametrize("scopes", [set(), *({scope} for scope in Scope), set(Scope)])
+@pytest.mark.parametrize("role", Role)
+def test_a_token_may_do_what_its_role_and_one_of_its_scopes_both_allow(
+    role: Role, scopes: set[Scope]
+) -> None:
+    token = replace(_identity(role), user_id=None, token_id=uuid4(), scopes=frozenset(scopes))
+    of_scopes = {action for scope in scopes for action in SCOPE_ACTIONS[scope]}
+    assert {action for action in Action if token.may(action)} == PERMISSIONS[role] & of_scopes
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_no_scope_lets_a_token_manage_people_or_tokens(scope: Scope) -> None:
+    forbidden = {Action.MANAGE_MEMBERS, Action.MANAGE_TOKENS, Action.LEAVE_TEAM}
+    assert not SCOPE_ACTIONS[scope] & forbidden
 
 
 def test_without_a_team_nothing_is_allowed() -> None:

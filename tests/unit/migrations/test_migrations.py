@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from billing_ui.database import Database
 from billing_ui.migrations import UnknownRevision, upgrade
-from billing_ui.models import Customer, CustomerSnapshot, SQLModel, Urgency
+from billing_ui.models import AuthSession, Customer, CustomerSnapshot, SQLModel, Urgency
 
 _UPGRADE = "import asyncio, sys; from billing_ui.migrations import upgrade; print(asyncio.run(upgrade(sys.argv[1])))"
 
@@ -100,3 +100,28 @@ async def test_who_waits_from_before_there_was_an_urgency_gives_way_and_is_kept_
     await database.close()
     assert [row.urgency for row in rows] == [Urgency.BULK, Urgency.BULK_UNCLAIMED]
     assert len(kept) == 2
+
+
+async def test_who_is_signed_in_stays_so_and_is_said_to_have_come_by_password(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = command.upgrade
+    with monkeypatch.context() as earlier:
+        earlier.setattr(command, "upgrade", lambda config, _: newest(config, "0003"))
+        await upgrade(empty_database_url)
+    user, session_id, then = uuid4().hex, uuid4().hex, "2026-11-20 12:00:00.000000"
+    database = Database(empty_database_url)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            'INSERT INTO "user" (id, email, name, created_at)'
+            f" VALUES ('{user}', 'ada@example.com', 'Ada', '{then}')"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO auth_session (id, token_hash, user_id, created_at, last_seen_at, expires_at)"
+            f" VALUES ('{session_id}', 'h', '{user}', '{then}', '{then}', '{then}')"
+        )
+    assert await upgrade(empty_database_url) is True
+    async with database.read() as session:
+        [kept] = (await session.exec(select(AuthSession))).all()
+    await database.close()
+    assert (kept.id.hex, kept.user_id.hex, kept.method) == (session_id, user, "password")
