@@ -39,7 +39,7 @@ config = rx.Config(
     api_url=settings.browser_api_url,
     deploy_url=settings.base_url,
     # The default lets any site open the websocket with this site's cookies.
-    cors_allowed_origins=[settings.base_origin],
+    cors_allowed_origins=list(settings.page_origins),
     redis_url=settings.redis_url.get_secret_value() or None,
     telemetry_enabled=False,
     show_built_with_reflex=False,

@@ -79,7 +79,9 @@ async def _prepare(stack: AsyncExitStack) -> None:
 
 def with_pages(app: ASGIApp) -> ASGIApp:
     """Give the built pages their addresses; in development another server has them."""
-    return app if settings.development else clean_addresses(app, get_web_dir() / Dirs.STATIC)
+    if settings.development:
+        return app
+    return clean_addresses(app, get_web_dir() / Dirs.STATIC, settings)
 
 
 app = rx.App(

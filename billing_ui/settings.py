@@ -212,6 +212,12 @@ class Settings(BaseSettings):
         return os.environ.get("REFLEX_ENV_MODE", "dev") == "dev"
 
     @property
+    def page_origins(self) -> tuple[str, ...]:
+        """The origins our pages have: BASE_URL's, and in development also that of the server of the pages."""
+        own = (f"http://localhost:{self.port}",) if self.development else ()
+        return tuple(dict.fromkeys((self.base_origin, *own)))
+
+    @property
     def browser_api_url(self) -> str:
         """Where the browser reaches the backend: BASE_URL, or its own port in development."""
         return DEVELOPMENT_BACKEND_URL if self.development else self.base_url

@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 from billing_ui.api import auth, billing, docs, health, metrics, payments, webhooks
 from billing_ui.api.errors import Code, NoSuchPath, Problem, envelope, problem_of
 from billing_ui.api.health import Readiness
-from billing_ui.api.middleware import Observed, OneHost, QuietAnswers
+from billing_ui.api.middleware import Observed, OneHost, OwnWebsockets, QuietAnswers
+from billing_ui.api.security_headers import SecurityHeaders
 from billing_ui.billing.services import Services
 
 
@@ -42,6 +43,8 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     app.router.routes.append(Route("/api/{path:path}", _Unknown(routes), include_in_schema=False))
     app.add_middleware(QuietAnswers)
     app.add_middleware(OneHost, settings=lambda: services().settings)
+    app.add_middleware(OwnWebsockets, settings=lambda: services().settings)
+    app.add_middleware(SecurityHeaders, settings=lambda: services().settings)
     app.add_middleware(Observed)
     return app
 

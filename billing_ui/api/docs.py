@@ -16,6 +16,7 @@ from billing_ui.api.caller import services_of
 from billing_ui.api.errors import EnvelopeRoute
 from billing_ui.api.openapi import describe
 from billing_ui.api.schemas import OpenCheckout, OpenOwnPortal, OpenPortal, SignedEvent, SignIn
+from billing_ui.api.security_headers import document_policy
 
 _BODIES: Final = (SignIn, OpenPortal, OpenOwnPortal, OpenCheckout, SignedEvent)
 
@@ -32,12 +33,12 @@ async def openapi_document(request: Request) -> JSONResponse:
 async def documentation(request: Request) -> HTMLResponse:
     """Return the documentation as a page."""
     settings = services_of(request).settings
-    page = _templates().get_template("docs.html.jinja")
-    return HTMLResponse(
-        page.render(
-            document=_document(request), app_name=settings.app_name, base_url=settings.base_url
-        )
+    page = (
+        _templates()
+        .get_template("docs.html.jinja")
+        .render(document=_document(request), app_name=settings.app_name, base_url=settings.base_url)
     )
+    return HTMLResponse(page, headers={"Content-Security-Policy": document_policy(page)})
 
 
 def _document(request: Request) -> dict[str, Any]:

@@ -24,6 +24,13 @@ PATIENCE_MS: Final = 15_000
 """So long a page may take: two busy cores are slow, and no test measures time."""
 # A failed request is the network's news, and some tests want it to fail.
 _NOT_OURS: Final = ("Failed to load resource", "WebSocket connection to")
+# What a page does against its own Content-Security-Policy, whichever test it is that finds it.
+_TELL_VIOLATIONS: Final = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  const { effectiveDirective, blockedURI, sourceFile, sample } = event;
+  console.error(`Against the policy: ${[effectiveDirective, blockedURI, sourceFile, sample].join(" ")}`);
+});
+"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -57,6 +64,7 @@ class Visitors:
             **({"base_url": self.base_url, "viewport": {"width": 1440, "height": 900}} | options)
         )
         self._contexts.append(context)
+        await context.add_init_script(_TELL_VIOLATIONS)
         context.set_default_timeout(PATIENCE_MS)
         context.on("console", self._note)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
