@@ -4,13 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing_ui.accounts.audit import OPERATOR, Actor, AuditAction, record
 from billing_ui.billing.arrivals import mark_again
 from billing_ui.billing.services import Services
-from billing_ui.models import InboxEvent
+from billing_ui.models import Customer, InboxEvent
 from billing_ui.models.columns import left_out
 from billing_ui.payments.types import InvalidRequest
 from billing_ui.telemetry import redact
@@ -86,8 +88,10 @@ def payload_text(event: InboxEvent) -> str:
     return redact(json.dumps(event.payload, indent=2, ensure_ascii=False))
 
 
-async def replay_event(services: Services, event_id: str) -> InboxEvent:
+async def replay_event(services: Services, event_id: str, actor: Actor = OPERATOR) -> InboxEvent:
     """Let an event count once more: mark the customer or the catalogue that it concerns out of date again.
+
+    The audit log of the team that it concerns tells who did it.
 
     Returns:
         The event. One that concerns neither is returned too, and marks nothing.
@@ -98,8 +102,25 @@ async def replay_event(services: Services, event_id: str) -> InboxEvent:
     async with services.database.write(durable=True) as session:
         event = await _event(session, event_id)
         await mark_again(session, event)
+        await record(
+            session,
+            AuditAction.EVENTS_REPLAYED,
+            team_id=await _team_of(session, event),
+            actor=actor,
+            target=event.id,
+            details={"type": event.type},
+        )
     services.work.ring()
     return event
+
+
+async def _team_of(session: AsyncSession, event: InboxEvent) -> UUID | None:
+    """Return the team whose customer an event concerns; None when it concerns none, or nobody's."""
+    query = select(Customer.team_id).where(
+        Customer.provider == event.provider,
+        Customer.provider_customer_id == event.provider_customer_id,
+    )
+    return (await session.exec(query)).first()
 
 
 async def _event(session: AsyncSession, event_id: str) -> InboxEvent:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, insert, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing_ui.accounts.audit import AuditAction, record_directly
 from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.changes import Change, NextDate, load_changes
@@ -27,6 +28,10 @@ from billing_ui.models.columns import table_of
 from billing_ui.payments.types import FlowType, PaymentError, Snapshot
 from billing_ui.settings import Settings
 
+_ACTIONS: Final = {
+    VisitKind.PORTAL: AuditAction.PORTAL_VISIT,
+    VisitKind.CHECKOUT: AuditAction.CHECKOUT,
+}
 _OPEN_FOR: Final = timedelta(hours=24)
 """So long a return belongs to its visit; later, what changed has other causes as well."""
 _SHOWN_FOR: Final = timedelta(hours=24)
@@ -116,6 +121,33 @@ async def record_visit(
         return_url=return_url,
         created_at=utc_now(),
         snapshot_of=customer_id,
+    )
+
+
+async def tell_of_visit(
+    database: Database,
+    visit_id: UUID,
+    identity: Identity,
+    kind: VisitKind,
+    *,
+    target: str = "",
+    flow: FlowType | None = None,
+) -> None:
+    """Write in the audit log that somebody goes to the provider.
+
+    Once the provider has let them in, and before they get its address: what is in the log has happened, and
+    nobody goes without being in it.
+
+    Args:
+        target: what they go for, such as the plan they want to buy.
+    """
+    await record_directly(
+        database,
+        _ACTIONS[kind],
+        team_id=identity.team_id,
+        actor=identity.actor,
+        target=target,
+        details={"visit": str(visit_id)} | ({"flow": flow.value} if flow else {}),
     )
 
 

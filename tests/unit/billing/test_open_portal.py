@@ -101,7 +101,7 @@ async def test_the_portal_url_is_in_no_repr_no_log_and_no_table(
     assert all(opened.url not in str(visit.model_dump()) for visit in await visits(shop))
 
 
-async def test_opening_takes_one_provider_call_one_query_and_one_write(
+async def test_opening_takes_one_provider_call_one_query_and_a_write_for_the_visit_and_one_for_the_log(
     shop: Services, driver: FakeDriver
 ) -> None:
     account = await subscribed(shop, driver, subscription(PRO))
@@ -110,7 +110,7 @@ async def test_opening_takes_one_provider_call_one_query_and_one_write(
     with noted_statements(shop.database) as statements:
         await open_portal(shop, account.identity)
     assert driver.calls == ["start_portal_session"]
-    assert [statement.split()[0] for statement, _ in statements] == ["SELECT", "INSERT"]
+    assert [statement.split()[0] for statement, _ in statements] == ["SELECT", "INSERT", "INSERT"]
 
 
 async def test_a_visit_before_the_first_sync_knows_no_state_before(
