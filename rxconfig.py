@@ -40,6 +40,7 @@ config = rx.Config(
     deploy_url=settings.base_url,
     # The default lets any site open the websocket with this site's cookies.
     cors_allowed_origins=list(settings.page_origins),
+    trusted_proxy_hops=settings.trusted_proxy_hops,
     redis_url=settings.redis_url.get_secret_value() or None,
     telemetry_enabled=False,
     show_built_with_reflex=False,

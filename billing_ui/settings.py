@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     events_mode: EventsMode = EventsMode.WEBHOOK
     worker: Literal["on", "off"] = "on"
     metrics_token: SecretStr = SecretStr("")
+    rate_limits: Literal["on", "off"] = "on"
+    trusted_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
 
     payment_provider: Provider = Provider.STRIPE
     stripe_secret_key: SecretStr = SecretStr("")

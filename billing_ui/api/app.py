@@ -45,7 +45,7 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     app.add_middleware(OneHost, settings=lambda: services().settings)
     app.add_middleware(OwnWebsockets, settings=lambda: services().settings)
     app.add_middleware(SecurityHeaders, settings=lambda: services().settings)
-    app.add_middleware(Observed)
+    app.add_middleware(Observed, settings=lambda: services().settings)
     return app
 
 

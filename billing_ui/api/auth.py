@@ -9,6 +9,7 @@ from starlette.background import BackgroundTask
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS
 from billing_ui.accounts.errors import InvalidCredentials
+from billing_ui.accounts.limits import TooManyTries
 from billing_ui.accounts.sessions import session_cookie, sign_in, sign_in_as, sign_out
 from billing_ui.api.bodies import read_form, read_json
 from billing_ui.api.caller import cookie_token, require_own_origin, services_of
@@ -26,7 +27,7 @@ forms = APIRouter(route_class=EnvelopeRoute, include_in_schema=False)
 
 @router.post(
     "/api/auth/sign-in",
-    responses=answers(Success[Token], Code.INVALID_REQUEST, Code.UNAUTHORIZED),
+    responses=answers(Success[Token], Code.INVALID_REQUEST, Code.UNAUTHORIZED, Code.RATE_LIMITED),
     openapi_extra=takes(SignIn),
 )
 async def sign_in_for_token(request: Request) -> JSONResponse:
@@ -34,7 +35,8 @@ async def sign_in_for_token(request: Request) -> JSONResponse:
     # No origin is asked for: another site's page cannot send application/json here without leave.
     services = services_of(request)
     body = await read_json(request, SignIn)
-    token = await sign_in(services.database, body.email, body.password.get_secret_value())
+    async with services.limits.counting_failed_sign_in(body.email):
+        token = await sign_in(services.database, body.email, body.password.get_secret_value())
     await _end_session(request)
     cookie = session_cookie(services.settings, token)
     return success(Token(token=token), headers={"Set-Cookie": cookie})
@@ -47,11 +49,14 @@ async def sign_in_by_form(request: Request) -> RedirectResponse:
     services = services_of(request)
     form = await read_form(request)
     destination = _destination(request, form)
+    email, password = form.get("email", ""), form.get("password", "")
     try:
-        token = await sign_in(services.database, form.get("email", ""), form.get("password", ""))
-    except InvalidCredentials:
+        async with services.limits.counting_failed_sign_in(email):
+            token = await sign_in(services.database, email, password)
+    except (InvalidCredentials, TooManyTries) as error:
+        reason = "limited" if isinstance(error, TooManyTries) else "credentials"
         onward = f"&next={quote(destination, safe='')}" if destination else ""
-        return _see(services.settings, f"{SIGN_IN_PAGE}?error=credentials{onward}")
+        return _see(services.settings, f"{SIGN_IN_PAGE}?error={reason}{onward}")
     return await _signed_in(request, token, destination)
 
 
@@ -84,7 +89,7 @@ async def sign_out_by_form(request: Request) -> RedirectResponse:
 async def _signed_in(request: Request, token: str, destination: str | None) -> RedirectResponse:
     # The browser gets a fresh token at each sign-in, and the one it had stops working.
     services = services_of(request)
-    ended = await sign_out(services.database, cookie_token(request))
+    ended = await sign_out(services.database, cookie_token(request), replaced=True)
     response = _see(services.settings, destination or BILLING_PAGE)
     response.headers["Set-Cookie"] = session_cookie(services.settings, token)
     # Once the browser has the new cookie: its other tabs then find themselves signed in again.

@@ -31,7 +31,7 @@ from billing_ui.payments.types import InvalidRequest, PortalFlow
 
 INVOICES_A_PAGE = 20
 
-_REFUSED = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND)
+_REFUSED = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND, Code.RATE_LIMITED)
 _PROVIDER_FAILED = (Code.PROVIDER_MISMATCH, Code.PROVIDER_ERROR, Code.PROVIDER_UNAVAILABLE)
 _BAD_LINK = (Code.INVALID_REQUEST, Code.INVALID_RETURN_URL)
 
@@ -93,7 +93,9 @@ async def open_team_checkout(request: Request) -> JSONResponse:
 )
 async def subscription(request: Request) -> JSONResponse:
     """Tell what the team has: its live subscriptions or, when it has none, the one that ended last."""
-    summary = await load_billing(services_of(request), await by_bearer_or_cookie(request))
+    services, identity = services_of(request), await by_bearer_or_cookie(request)
+    summary = await load_billing(services, identity)
+    await services.limits.count_call(identity)
     plans = summary.plans
     return success(
         BillingState(
@@ -123,12 +125,11 @@ async def subscription(request: Request) -> JSONResponse:
 )
 async def invoices(request: Request) -> JSONResponse:
     """List the team's invoices, newest first, 20 a page; needs billing rights."""
+    services, identity = services_of(request), await by_bearer_or_cookie(request)
     page = await load_invoices(
-        services_of(request),
-        await by_bearer_or_cookie(request),
-        request.query_params.get("cursor"),
-        INVOICES_A_PAGE,
+        services, identity, request.query_params.get("cursor"), INVOICES_A_PAGE
     )
+    await services.limits.count_call(identity)
     rows = tuple(
         Invoice(
             id=row.id,

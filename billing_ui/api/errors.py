@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from billing_ui.accounts.errors import InvalidCredentials, NoTeam, Unauthenticated
+from billing_ui.accounts.limits import TooManyTries
 from billing_ui.payments.types import (
     InvalidRequest,
     InvalidReturnUrl,
@@ -39,6 +40,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     INVALID_REQUEST = "INVALID_REQUEST"
     INVALID_RETURN_URL = "INVALID_RETURN_URL"
+    RATE_LIMITED = "RATE_LIMITED"
     TOO_LARGE = "TOO_LARGE"
     PROVIDER_MISMATCH = "PROVIDER_MISMATCH"
     PROVIDER_ERROR = "PROVIDER_ERROR"
@@ -54,6 +56,7 @@ STATUS: Final[dict[Code, HTTPStatus]] = {
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
     Code.INVALID_RETURN_URL: HTTPStatus.BAD_REQUEST,
+    Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.PROVIDER_MISMATCH: HTTPStatus.CONFLICT,
     Code.PROVIDER_ERROR: HTTPStatus.BAD_GATEWAY,
@@ -102,6 +105,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     BodyTooLarge: Code.TOO_LARGE,
     NoSuchPath: Code.NOT_FOUND,
     NoTeam: Code.NOT_FOUND,
+    TooManyTries: Code.RATE_LIMITED,
     NotAllowed: Code.FORBIDDEN,
     NoCustomer: Code.NOT_FOUND,
     ProviderMismatch: Code.PROVIDER_MISMATCH,
@@ -120,6 +124,7 @@ _PLAIN: Final[dict[Code, tuple[HTTPStatus, str]]] = {
     Code.NOT_FOUND: (HTTPStatus.NOT_FOUND, "No customer found"),
     Code.INVALID_REQUEST: (HTTPStatus.BAD_REQUEST, "Invalid request body"),
     Code.INVALID_RETURN_URL: (HTTPStatus.BAD_REQUEST, "Invalid return URL"),
+    Code.RATE_LIMITED: (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
 }
 
 
@@ -141,6 +146,8 @@ def problem_of(error: Exception) -> Problem:
         return Problem(
             code, "returnUrl: must be a path, or a URL of this site or of an allowed origin"
         )
+    if isinstance(error, TooManyTries):
+        return Problem(code, str(error), error.retry_after)
     if isinstance(error, ProviderUnavailable):
         return Problem(code, str(error), error.retry_after or RETRY_AFTER_SECONDS)
     return Problem(code, str(error))
@@ -166,7 +173,8 @@ def plain(problem: Problem) -> JSONResponse:
         status, sentence = _PLAIN.get(
             problem.code, (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
         )
-    return JSONResponse({"error": sentence}, status)
+    headers = _headers(problem) if problem.code is Code.RATE_LIMITED else None
+    return JSONResponse({"error": sentence}, status, headers)
 
 
 class EnvelopeRoute(APIRoute):

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocketClose
 
 from billing_ui import metrics
 from billing_ui.accounts.clients import client_bound
+from billing_ui.api.client_address import client_address
 from billing_ui.settings import Settings
 from billing_ui.telemetry import new_request_id
 
@@ -46,9 +47,10 @@ class Observed:
     events of a transaction, with the ids of their requests, and one for each webhook it refuses.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        """Wrap `app`; `settings` is asked once a request, because they may not be known yet."""
         self.app = app
+        self.settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -68,7 +70,7 @@ class Observed:
                 MutableHeaders(scope=message)["X-Request-Id"] = identifier
             await send(message)
 
-        address = scope["client"][0] if scope.get("client") else None
+        address = client_address(scope, self.settings().trusted_proxy_hops)
         with (
             structlog.contextvars.bound_contextvars(request_id=identifier),
             client_bound(address, headers.get("user-agent")),

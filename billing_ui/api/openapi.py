@@ -18,7 +18,10 @@ Amounts are integers in minor units, times are ISO 8601 in UTC.
 Every failure is `{"success": false, "error": {"code", "message"}}`, except on `/api/payments/portal`.
 
 When a request breaks several rules, the first of these is answered: who you are (401), where you come from (403), \
-the body (400), team (404), role (403), customer (404), provider (409), return URL (400).
+the body (400), team (404), role (403), customer (404), provider (409), return URL (400), limits (429).
+
+A token may make 120 calls a minute, and a person open the portal 30 times; only calls that break no other rule are \
+counted. `Retry-After` says in how many seconds to try again.
 
 A Bearer token goes before a cookie. A POST with the cookie needs this site's `Origin`.
 """

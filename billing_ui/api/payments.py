@@ -22,6 +22,7 @@ router = APIRouter(route_class=PlainRoute, tags=["Billing"])
         Code.UNAUTHORIZED,
         Code.FORBIDDEN,
         Code.NOT_FOUND,
+        Code.RATE_LIMITED,
         failure=PlainFailure,
     ),
     openapi_extra=takes(OpenOwnPortal, by=[COOKIE], required=False),

@@ -20,7 +20,7 @@ from billing_ui.billing.customers import (
 from billing_ui.billing.return_urls import PRICING_PAGE, absolute_url, allowed_return_url
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
-from billing_ui.billing.visits import record_visit, visit_return_url
+from billing_ui.billing.visits import record_visit, tell_of_visit, visit_return_url
 from billing_ui.models import Customer, Price, Product, VisitKind
 from billing_ui.payments.types import (
     MAX_QUANTITY,
@@ -70,6 +70,7 @@ async def open_checkout(
         ProviderMismatch: the team's customer belongs to another provider than the active one.
         InvalidReturnUrl: the return URL is not on an allowed origin.
         InvalidRequest: price, quantity or currency cannot be had, or there is a live subscription.
+        TooManyTries: the token has made too many calls.
         PaymentError: as `Driver.start_checkout` and `sync_customer`.
     """
     team_id = require(identity, Action.CHECKOUT)
@@ -85,6 +86,7 @@ async def open_checkout(
     price, product = await _buyable(services, provider, price_id)
     currency = currency.lower() if currency else None
     _check(product, price, quantity, currency)
+    await services.limits.count_call(identity)
     visit_id = uuid4()
     back = absolute_url(services.settings, return_to or PRICING_PAGE)
     for _ in range(_MAX_GENERATIONS):
@@ -112,6 +114,9 @@ async def open_checkout(
             customer.id,
             VisitKind.CHECKOUT,
             return_url=return_to,
+        )
+        await tell_of_visit(
+            services.database, visit_id, identity, VisitKind.CHECKOUT, target=product.name
         )
         return OpenedCheckout(url=checkout.checkout_url, visit_id=visit_id)
     raise CustomerDeleted

@@ -22,7 +22,12 @@ from billing_ui.billing.customers import (
 from billing_ui.billing.fetches import mark_out_of_date
 from billing_ui.billing.return_urls import allowed_return_url
 from billing_ui.billing.services import Services
-from billing_ui.billing.visits import forget_visit, record_visit, visit_return_url
+from billing_ui.billing.visits import (
+    forget_visit,
+    record_visit,
+    tell_of_visit,
+    visit_return_url,
+)
 from billing_ui.direct import Direct
 from billing_ui.models import (
     Customer,
@@ -110,6 +115,7 @@ async def open_portal(
         ProviderMismatch: its customer belongs to another provider than the active one.
         InvalidReturnUrl: the return URL is not on an allowed origin.
         InvalidRequest: the flow, subscription or configuration cannot be had here.
+        TooManyTries: the person, or the token, has opened it too often.
         CustomerDeleted: the provider has deleted the customer.
         PaymentError: as `Driver.start_portal_session` and `portal_configuration_id`.
     """
@@ -123,6 +129,7 @@ async def open_portal(
         _check_configuration(settings, configuration, customer.configuration)
     if flow is not None:
         flow = await _resolve_flow(services, driver, customer.id, flow)
+    await services.limits.count_portal(identity)
     request = StartPortalSessionInput(
         payer=payer_of(customer),
         return_url=visit_return_url(settings, visit_id),
@@ -157,6 +164,13 @@ async def open_portal(
                 await mark_out_of_date(session, Customer, customer.id)
         services.work.ring()
         raise portal
+    await tell_of_visit(
+        services.database,
+        visit_id,
+        identity,
+        VisitKind.PORTAL,
+        flow=flow.type if flow else None,
+    )
     return OpenedPortal(url=portal.portal_url, visit_id=visit_id, provider=portal.provider)
 
 

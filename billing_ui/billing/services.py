@@ -5,6 +5,7 @@ from functools import cached_property
 
 from pydantic import SecretStr
 
+from billing_ui.accounts.limits import Limits
 from billing_ui.billing.arrivals import Arrival, gather_arrivals
 from billing_ui.billing.group_commit import GroupCommit
 from billing_ui.billing.live import Live
@@ -49,9 +50,15 @@ class Services:
         """Where events that arrive wait for the transaction they share; tells whether each is new."""
         return gather_arrivals(self.database)
 
+    @cached_property
+    def limits(self) -> Limits:
+        """How often somebody may do something."""
+        return Limits(self.settings)
+
     async def close(self) -> None:
         """Close every connection."""
         await self.drivers.close()
+        await self.limits.close()
         await self.database.close()
 
 

@@ -152,6 +152,7 @@ class Server:
             "PORT": str(self.port),
             "SANDBOX_PORT": str(self.sandbox_port),
             "DATABASE_URL": self.database_url,
+            "RATE_LIMITS": "off",
             **self.settings,
         }
 

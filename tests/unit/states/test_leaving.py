@@ -1,11 +1,13 @@
 """Going to the provider: once, without a secret passing through the page, and with a way back."""
 
 import asyncio
+import re
 from urllib.parse import unquote
 
 import pytest
 from reflex.event import EventHandler
 
+from billing_ui.accounts.limits import PORTAL
 from billing_ui.accounts.sessions import identify, sign_in_as
 from billing_ui.billing.handoff import open_departure
 from billing_ui.billing.services import Services
@@ -142,6 +144,22 @@ async def test_a_portal_that_does_not_open_says_why_and_can_be_tried_again(
     assert state.problem == ""
     assert driver.portals[0].flow is not None
     assert driver.portals[0].flow.type is FlowType.SUBSCRIPTION_UPDATE
+
+
+async def test_whoever_opens_the_portal_too_often_is_told_when_to_come_again(
+    owner: str, account: Account, services: Services, driver: FakeDriver
+) -> None:
+    for _ in range(PORTAL.times):
+        await services.limits.count_portal(account.identity)
+    tab = Tab(owner)
+    await tab.send(BillingState.load)
+
+    await tab.send(BillingState.manage_billing)
+
+    state = await tab.state(BillingState)
+    assert re.fullmatch(r"Too many tries\. Try again in (59|60) seconds\.", state.problem)
+    assert (state.opening, state.departure.address) == ("", "")
+    assert driver.portals == []
 
 
 async def test_a_fault_of_ours_leaves_no_button_busy_and_shows_no_trace(
