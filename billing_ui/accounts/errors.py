@@ -91,3 +91,9 @@ class LinkRevoked(LinkError):
     """Whoever made the link has withdrawn it."""
 
     default = "This link was withdrawn. Ask for a new one."
+
+
+class IssuerUnavailable(AccountError):
+    """The OpenID provider does not answer, or not as such a provider does."""
+
+    default = "The sign-in provider cannot be reached."
