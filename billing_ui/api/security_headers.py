@@ -8,22 +8,16 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from billing_ui.settings import Settings
-
-_CSP: Final = "Content-Security-Policy"
 
 NO_DOCUMENT: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The policy of what is no page: shown as one, it may load nothing, post nothing and stand in no frame."""
 
-# One year. Without subdomains, which may be other people's.
-_HSTS: Final = "max-age=31536000"
-
-_ALWAYS: Final = {
+_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     # Queries hold ids of visits and one-time tokens, and stay among our own pages; the sign-in form reads
     # where to go from there. With no-referrer, browsers would also hide the origin of a form from us.
@@ -33,8 +27,19 @@ _ALWAYS: Final = {
     "Permissions-Policy": (
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
     ),
-    _CSP: NO_DOCUMENT,
+    "Content-Security-Policy": NO_DOCUMENT,
 }
+# One year. Without subdomains, which may be other people's.
+_HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+# As ASGI wants them: they stand in every answer.
+_ALWAYS: Final = _raw(_HEADERS)
+_ALWAYS_AND_HSTS: Final = _raw(_HEADERS | _HSTS)
 
 
 class SecurityHeaders:
@@ -53,11 +58,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
-                    headers.setdefault(name, value)
-                if self.settings().secure:
-                    headers["Strict-Transport-Security"] = _HSTS
+                given = message.get("headers", ())
+                own = {name for name, _ in given}
+                headers = _ALWAYS_AND_HSTS if self.settings().secure else _ALWAYS
+                message["headers"] = [*given, *(one for one in headers if one[0] not in own)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
