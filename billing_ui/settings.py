@@ -1,16 +1,35 @@
 """Every setting of the application, read once from the environment and `.env`."""
 
 import os
+import re
 import secrets
+from collections import defaultdict
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.sources import EnvSettingsSource
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -27,6 +46,10 @@ _ASYNC_DRIVERS = {
     "postgresql": "postgresql+asyncpg",
 }
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# OIDC_ISSUER is the first provider's, OIDC_2_ISSUER the second's.
+_OIDC_VARIABLE: Final = re.compile(
+    r"oidc_(?:(?P<number>[2-9]|[1-9][0-9])_)?(?P<field>issuer|client_id|client_secret|audience|label)"
+)
 
 
 class EventsMode(StrEnum):
@@ -67,14 +90,97 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host}" if usual else f"{scheme}://{host}:{port}"
 
 
+def is_https_or_loopback(url: str) -> bool:
+    """Return whether what is sent to the absolute `url` can be read by nobody on its way."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() == "https":
+        return True
+    host = (parts.hostname or "").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _comma_separated(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
+class OidcProvider(BaseModel):
+    """An OpenID provider that people can sign in with.
+
+    Attributes:
+        issuer: its address, as its own documents and tokens have it.
+        client_id, client_secret: what we are registered as there; without a secret we are a public client.
+        audience: whom its access tokens for our API are made for; empty when none are accepted.
+        label: what people know it as.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    issuer: str
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretStr = SecretStr("")
+    audience: str = ""
+    label: str = ""
+
+    @field_validator("issuer")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        origin_of(value)
+        if not is_https_or_loopback(value):
+            raise ValueError("must be an https address; plain http is for this machine only")
+        if "?" in value or "#" in value:
+            raise ValueError("an issuer has neither a query nor a fragment")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_label(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("label"):
+            return {**data, "label": "single sign-on"}
+        return data
+
+
+class _NumberedProviders(PydanticBaseSettingsSource):
+    """Gathers OIDC_ISSUER, OIDC_2_ISSUER and so on, from where the other settings are read."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource
+    ) -> None:
+        super().__init__(settings_cls)
+        # What comes first weighs more.
+        self._variables: dict[str, str | None] = {}
+        for source in reversed(sources):
+            if isinstance(source, EnvSettingsSource):
+                self._variables |= _filled(source.env_vars)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return nothing: the one field this source knows is made of many variables."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the providers by their numbers, or nothing when no variable of one is set."""
+        providers: defaultdict[int, dict[str, str | None]] = defaultdict(dict)
+        for name, value in self._variables.items():
+            if found := _OIDC_VARIABLE.fullmatch(name.lower()):
+                providers[int(found["number"] or 1)][found["field"]] = value
+        return {"oidc_providers": dict(sorted(providers.items()))} if providers else {}
+
+
+def _filled(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {name: value for name, value in variables.items() if value}
+
+
 class Settings(BaseSettings):
-    """What an operator can set; each field is the environment variable of the same name."""
+    """What an operator can set; each field is the environment variable of the same name.
+
+    Only OpenID providers, of which there can be several, are numbered: OIDC_ISSUER, OIDC_2_ISSUER and so on.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -114,7 +220,22 @@ class Settings(BaseSettings):
     lemonsqueezy_api_key: SecretStr = SecretStr("")
     paddle_api_key: SecretStr = SecretStr("")
 
+    oidc_providers: dict[int, OidcProvider] = {}
+
     sandbox_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the numbered providers as well, from the environment and `.env`."""
+        numbered = _NumberedProviders(settings_cls, env_settings, dotenv_settings)
+        return init_settings, numbered, env_settings, dotenv_settings, file_secret_settings
 
     _split = field_validator(
         "allowed_return_origins", "stripe_portal_configurations", mode="before"
@@ -153,6 +274,14 @@ class Settings(BaseSettings):
             raise ValueError(f"unsupported database {url.drivername!r}; use sqlite or postgresql")
         url = url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername))
         return url.render_as_string(hide_password=False)
+
+    @field_validator("oidc_providers")
+    @classmethod
+    def _one_each(cls, value: dict[int, OidcProvider]) -> dict[int, OidcProvider]:
+        issuers = [provider.issuer.rstrip("/") for provider in value.values()]
+        if len(set(issuers)) < len(issuers):
+            raise ValueError("Two of the OIDC providers have the same issuer. Remove one of them.")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -297,7 +426,17 @@ def _in_lines(error: ValidationError) -> str:
     """Return one line a wrong setting, naming the variable and never its value."""
     lines = []
     for detail in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in detail["loc"]).upper()
+        name = _variable(detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         lines.append(f"{name}: {message}" if name else message)
     return "\n".join(["The settings are not right:", *lines])
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """Return the name of the variable that is wrong, by its place in the settings."""
+    match place:
+        case ("oidc_providers", number, str(field), *_) if field != "[key]":
+            return f"OIDC_{'' if int(number) == 1 else f'{number}_'}{field}".upper()
+        case ("oidc_providers", *_):
+            return ""
+    return ".".join(str(part) for part in place).upper()

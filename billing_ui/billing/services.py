@@ -43,6 +43,7 @@ class Services:
             if isinstance(value, SecretStr):
                 # One setting can hold several, separated by commas.
                 hide(part.strip() for part in value.get_secret_value().split(","))
+        hide(one.client_secret.get_secret_value() for one in settings.oidc_providers.values())
         return cls(settings, Database(settings.database_url), Drivers(settings))
 
     @cached_property

@@ -1,5 +1,6 @@
 """Settings: what is refused and how that is said, what follows from what, and what they keep to themselves."""
 
+import os
 import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from billing_ui.settings import Provider, Settings, get_settings, load_settings, origin_of
+from billing_ui.settings import (
+    OidcProvider,
+    Provider,
+    Settings,
+    get_settings,
+    load_settings,
+    origin_of,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 LIVE = SecretStr("sk_live_hunter2")
@@ -18,8 +26,9 @@ LIVE = SecretStr("sk_live_hunter2")
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever whoever runs the tests has set for an installation of their own."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    for name in [*map(str.upper, Settings.model_fields), *os.environ]:
+        if name.lower() in Settings.model_fields or name.startswith("OIDC_"):
+            monkeypatch.delenv(name, raising=False)
 
 
 def make(**fields: Any) -> Settings:
@@ -194,4 +203,88 @@ def test_every_setting_is_documented_and_nothing_else_is(document: str) -> None:
     # Keys of providers that have no driver yet only keep the sandbox from starting.
     later = tuple(other.value for other in Provider if other is not Provider.STRIPE)
     known = {name.upper() for name in Settings.model_fields if not name.startswith(later)}
+    # Numbered from the second provider on; the first one's stand for them all.
+    known = known - {"OIDC_PROVIDERS"} | {
+        f"OIDC_{name.upper()}" for name in OidcProvider.model_fields
+    }
     assert set(re.findall(pattern, text, re.MULTILINE)) == known
+
+
+# ---------------------------------------------------------------- OpenID providers
+
+
+FIRST = {"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "billing"}
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """Set environment variables."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_no_openid_provider_is_there_by_itself() -> None:
+    assert make().oidc_providers == {}
+
+
+def test_openid_providers_are_numbered_and_may_leave_numbers_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_all(monkeypatch, FIRST)
+    set_all(
+        monkeypatch,
+        {
+            "OIDC_3_ISSUER": "http://127.0.0.1:9000/realm",
+            "OIDC_3_CLIENT_ID": "other",
+            "OIDC_3_CLIENT_SECRET": "hunter2",
+            "OIDC_3_AUDIENCE": "https://api.example.com",
+            "OIDC_3_LABEL": "Acme ID",
+            "OIDC_2_LABEL": "",
+        },
+    )
+    first, third = make().oidc_providers[1], make().oidc_providers[3]
+    assert list(make().oidc_providers) == [1, 3]
+    assert (first.issuer, first.client_id) == ("https://id.example.com", "billing")
+    assert (first.client_secret.get_secret_value(), first.audience) == ("", "")
+    assert first.label == "single sign-on"
+    assert third.client_secret.get_secret_value() == "hunter2"
+    assert (third.audience, third.label) == ("https://api.example.com", "Acme ID")
+    assert "hunter2" not in f"{make()!r} {make()}"
+
+
+def test_openid_providers_are_read_from_the_file_and_the_environment_weighs_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("OIDC_ISSUER=https://id.example.com\nOIDC_CLIENT_ID=file\nOIDC_LABEL=Acme ID\n")
+    monkeypatch.setenv("OIDC_CLIENT_ID", "environment")
+    provider = Settings(_env_file=file).oidc_providers[1]
+    assert (provider.client_id, provider.label) == ("environment", "Acme ID")
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"OIDC_CLIENT_SECRET": "hunter2"}, "OIDC_ISSUER: "),
+        ({"OIDC_2_LABEL": "Acme ID"}, "OIDC_2_CLIENT_ID: "),
+        (FIRST | {"OIDC_ISSUER": "http://hunter2.example.com"}, "OIDC_ISSUER: must be an https"),
+        (FIRST | {"OIDC_ISSUER": "https://ada:hunter2@id.example.com"}, "OIDC_ISSUER: "),
+        (FIRST | {"OIDC_ISSUER": "https://id.example.com/?a=hunter2"}, "OIDC_ISSUER: an issuer"),
+        (FIRST | {"OIDC_ISSUER": "http://127.0.0.1.hunter2.example"}, "OIDC_ISSUER: must be"),
+        (
+            FIRST | {"OIDC_2_ISSUER": "https://id.example.com/", "OIDC_2_CLIENT_ID": "hunter2"},
+            "Two of the OIDC providers have the same issuer.",
+        ),
+    ],
+)
+def test_a_wrong_openid_provider_ends_the_start_with_a_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], line: str, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    set_all(monkeypatch, variables)
+    get_settings.cache_clear()
+    with pytest.raises(SystemExit) as ended:
+        load_settings()
+    get_settings.cache_clear()
+    told = str(ended.value)
+    assert any(one.startswith(line) for one in told.splitlines()), told
+    assert "hunter2" not in told
