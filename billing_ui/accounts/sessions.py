@@ -43,6 +43,8 @@ class _Found(NamedTuple):
     team_id: UUID | None
     team_name: str | None
     role: str | None
+    method: str
+    came_from: str | None
 
 
 _WHO_ASKS: Final = Direct(
@@ -51,10 +53,20 @@ _WHO_ASKS: Final = Direct(
         *(User.id, User.email, User.name),
         *(Team.id, Team.name),
         Membership.role,
+        *(AuthSession.method, AuthSession.came_from),
     )
     .select_from(AuthSession)
     .join(User, col(User.id) == AuthSession.user_id)
-    .outerjoin(Membership, col(Membership.user_id) == User.id)
+    .outerjoin(
+        Membership,
+        (col(Membership.user_id) == User.id)
+        # Whom a product lets in by a link sees the team it is for, and none of those they are in besides: a link
+        # can be made by that team's own token.
+        & (
+            (col(AuthSession.method) != SignInMethod.ENTRY)
+            | (col(Membership.team_id) == AuthSession.team_id)
+        ),
+    )
     .outerjoin(Team, col(Team.id) == Membership.team_id)
     .where(
         AuthSession.token_hash == bindparam("token_hash"),
@@ -85,6 +97,9 @@ class Identity:
         token_id: the API token that asks.
         scopes: what that token was made for; None for a person, who has all of them.
         operator: acts for the operator: every team is theirs to name.
+        entered: was let in by a link of the product, into this one team: nothing of the person's account besides
+            may be shown or changed.
+        came_from: where that product wants its person back.
     """
 
     session_id: UUID | None
@@ -97,6 +112,8 @@ class Identity:
     token_id: UUID | None = None
     scopes: frozenset[Scope] | None = None
     operator: bool = False
+    entered: bool = False
+    came_from: str | None = None
 
     def may(self, action: Action) -> bool:
         """Return whether role and scopes both allow `action` in the team that is looked at."""
@@ -135,6 +152,8 @@ async def identify(database: Database, token: str | None) -> Identity | None:
         team_id=row.team_id,
         team_name=row.team_name or "",
         role=Role(row.role) if row.role else None,
+        entered=row.method == SignInMethod.ENTRY,
+        came_from=row.came_from,
     )
 
 
@@ -188,13 +207,15 @@ async def start_session(
     team_id: UUID | None = None,
     issuer: str | None = None,
     sealed_id_token: str | None = None,
+    came_from: str | None = None,
 ) -> str:
     """Begin a session of `user` within a transaction, and return its token; the audit log tells of it.
 
     Args:
         method: how they proved who they are.
-        team_id: the team it looks at; None for the one joined first.
+        team_id: the team it looks at; None for the one joined first. By an entry link it never looks at another.
         issuer, sealed_id_token: of a sign-in at an OpenID provider, to sign out there as well.
+        came_from: where the product that lets them in wants them back.
     """
     now, client, token = utc_now(), current_client(), new_token()
     await session.exec(
@@ -217,6 +238,7 @@ async def start_session(
             address=client.address,
             issuer=issuer,
             sealed_id_token=sealed_id_token,
+            came_from=came_from,
         )
     )
     details = {"method": method.value} | ({"issuer": issuer} if issuer else {})

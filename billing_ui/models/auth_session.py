@@ -23,7 +23,8 @@ class SignInMethod(StrEnum):
 class AuthSession(SQLModel, table=True):
     """One sign-in on one browser or API client, and the team it looks at.
 
-    `issuer` and `sealed_id_token` are of a sign-in at an OpenID provider, to sign out there as well.
+    `issuer` and `sealed_id_token` are of a sign-in at an OpenID provider, to sign out there as well; `came_from`
+    is where the product that let its person in wants them back, a URL that was allowed.
     """
 
     __tablename__ = "auth_session"
@@ -40,3 +41,4 @@ class AuthSession(SQLModel, table=True):
     address: str | None = Field(default=None, max_length=64)
     issuer: str | None = Field(default=None, max_length=500)
     sealed_id_token: str | None = None
+    came_from: str | None = Field(default=None, max_length=2048)
