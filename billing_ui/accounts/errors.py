@@ -19,6 +19,15 @@ class Unauthenticated(AccountError):
     default = "Authentication required"
 
 
+class InvalidBearer(Unauthenticated):
+    """A token that was signed by an issuer, and is not accepted; `reason` says why, for whoever programs with it."""
+
+    def __init__(self, reason: str) -> None:
+        """Take the reason, a sentence without quotation marks and without anything of the token."""
+        super().__init__()
+        self.reason = reason
+
+
 class InvalidCredentials(AccountError):
     """No user has this e-mail and password. Which of the two is wrong is never said."""
 
@@ -97,3 +106,7 @@ class IssuerUnavailable(AccountError):
     """The OpenID provider does not answer, or not as such a provider does."""
 
     default = "The sign-in provider cannot be reached."
+
+
+class UnusableToken(AccountError):
+    """An API token that cannot be made like this."""

@@ -14,6 +14,7 @@ from joserfc.jwk import ECKey, JWKRegistry, Key, KeySet, OKPKey, RSAKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from billing_ui.accounts.errors import IssuerUnavailable
+from billing_ui.settings import is_https_or_loopback
 
 Thing = TypeVar("Thing")
 
@@ -28,7 +29,6 @@ RETRY_SECONDS: Final = 5.0
 
 _LIMIT_SECONDS: Final = 5.0
 _LARGEST_ANSWER: Final = 512 * 1024
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _WEAKEST_RSA_BITS: Final = 2048
 _DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 
@@ -137,12 +137,10 @@ def is_safe_address(address: str) -> bool:
     """Return whether nobody on the way can listen or change: https, or http that stays on this machine."""
     try:
         parts = urlsplit(address)
-        host = parts.hostname
+        safe = parts.scheme in ("http", "https") and is_https_or_loopback(address)
     except ValueError:
         return False
-    if not host or parts.username is not None or parts.fragment:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    return safe and bool(parts.hostname) and parts.username is None and not parts.fragment
 
 
 class _Kept(Generic[Thing]):
@@ -206,11 +204,11 @@ class _Kept(Generic[Thing]):
 async def _get_json(address: str) -> dict[str, Any]:
     """Return the JSON object at `address`; no redirect is followed, and no endless answer read."""
     # A proxy of the environment stands between us and the world, not between us and ourselves.
-    loopback = urlsplit(address).hostname in _LOOPBACK
+    trust_env = urlsplit(address).scheme == "https"
     try:
         async with (
             asyncio.timeout(_LIMIT_SECONDS),
-            httpx.AsyncClient(timeout=_LIMIT_SECONDS, trust_env=not loopback) as client,
+            httpx.AsyncClient(timeout=_LIMIT_SECONDS, trust_env=trust_env) as client,
             client.stream("GET", address, headers={"Accept": "application/json"}) as response,
         ):
             if response.status_code != httpx.codes.OK:

@@ -82,6 +82,17 @@ async def find_team(database: Database, name_or_id: str) -> Team:
     return team
 
 
+async def find_named_team(database: Database, external_or_own_id: str) -> Team | None:
+    """Return the team that a program names: by what the product calls it, else by our id; None when there is none."""
+    async with database.read() as session:
+        query = select(Team).where(Team.external_id == external_or_own_id)
+        team = (await session.exec(query)).one_or_none()
+        team_id = _as_id(external_or_own_id)
+        if team is None and team_id is not None:
+            team = await session.get(Team, team_id)
+        return team
+
+
 async def owner_contact(database: Database, team_id: UUID) -> str | None:
     """Return the e-mail of the team's longest-standing owner: whom a member asks, or None without an owner."""
     async with database.read() as session:

@@ -1,11 +1,17 @@
 """Who calls: a Bearer token or the session cookie, and the origin a cookie may be used from."""
 
+from dataclasses import replace
+
 from fastapi import Request
 
-from billing_ui.accounts.errors import Unauthenticated
+from billing_ui.accounts.errors import NoTeam, Unauthenticated
 from billing_ui.accounts.sessions import Identity, identify, token_from_cookie_header
-from billing_ui.api.errors import ForeignOrigin
+from billing_ui.accounts.signed_tokens import is_signed_token
+from billing_ui.accounts.teams import find_named_team
+from billing_ui.accounts.tokens import identify_token, is_api_token
+from billing_ui.api.errors import BadRequest, ForeignOrigin
 from billing_ui.billing.services import Services
+from billing_ui.models import Role
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -17,12 +23,21 @@ def services_of(request: Request) -> Services:
 
 
 async def by_bearer(request: Request) -> Identity:
-    """Return who holds the Bearer token.
+    """Return who holds the Bearer token: that of a session, an API token, or one a trusted issuer has signed.
+
+    Its shape says which, so each is looked up in one place only.
 
     Raises:
         Unauthenticated: there is none, or it is not valid.
+        NoTeam: it names a team that its person is not in.
+        IssuerUnavailable: its issuer's keys are needed, and it does not answer.
     """
-    return await _known(request, bearer_token(request))
+    services, token = services_of(request), bearer_token(request)
+    if token is not None and is_api_token(token):
+        return _known(await identify_token(services.database, token))
+    if token is not None and is_signed_token(token):
+        return await services.jwt_bearers.identify(services.database, token)
+    return _known(await identify(services.database, token))
 
 
 async def by_cookie(request: Request) -> Identity:
@@ -32,7 +47,7 @@ async def by_cookie(request: Request) -> Identity:
         Unauthenticated: there is none, or it is not valid.
         ForeignOrigin: the request changes something and comes from another site's page.
     """
-    identity = await _known(request, cookie_token(request))
+    identity = _known(await identify(services_of(request).database, cookie_token(request)))
     if request.method not in _SAFE_METHODS:
         require_own_origin(request)
     return identity
@@ -75,8 +90,33 @@ def bearer_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def _known(request: Request, token: str | None) -> Identity:
-    identity = await identify(services_of(request).database, token)
+async def acting_for(request: Request, identity: Identity, team: str | None) -> Identity:
+    """Return `identity` in the team that a request names, in its body or its query.
+
+    The operator's tokens have no team of their own and must name one. Everybody else is in one already, and may
+    name it or leave it out.
+
+    Args:
+        team: the team's external id or id; None when the request names none.
+
+    Raises:
+        NoTeam: the operator names none, or one that there is not.
+        BadRequest: somebody else names another team than their own.
+    """
+    database = services_of(request).database
+    if identity.operator:
+        found = await find_named_team(database, team) if team else None
+        if found is None:
+            raise NoTeam
+        return replace(identity, team_id=found.id, team_name=found.name, role=Role.OWNER)
+    if team is not None:
+        found = await find_named_team(database, team)
+        if found is None or found.id != identity.team_id:
+            raise BadRequest("team: is not yours; leave it out")
+    return identity
+
+
+def _known(identity: Identity | None) -> Identity:
     if identity is None:
         raise Unauthenticated
     return identity

@@ -12,7 +12,13 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from billing_ui.accounts.errors import InvalidCredentials, NoTeam, Unauthenticated
+from billing_ui.accounts.errors import (
+    InvalidBearer,
+    InvalidCredentials,
+    IssuerUnavailable,
+    NoTeam,
+    Unauthenticated,
+)
 from billing_ui.accounts.limits import TooManyTries
 from billing_ui.payments.types import (
     InvalidRequest,
@@ -113,6 +119,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     InvalidReturnUrl: Code.INVALID_RETURN_URL,
     InvalidSignature: Code.UNAUTHORIZED,
     ProviderUnavailable: Code.PROVIDER_UNAVAILABLE,
+    IssuerUnavailable: Code.PROVIDER_UNAVAILABLE,
     PaymentError: Code.PROVIDER_ERROR,
 }
 
@@ -130,11 +137,15 @@ _PLAIN: Final[dict[Code, tuple[HTTPStatus, str]]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """A failure as it leaves: code, sentence, and seconds to wait where that helps."""
+    """A failure as it leaves: code, sentence, and seconds to wait where that helps.
+
+    `challenge` is what a 401 says in WWW-Authenticate, where the reason a token was refused belongs (RFC 6750).
+    """
 
     code: Code
     message: str
     retry_after: int | None = None
+    challenge: str = "Bearer"
 
 
 def problem_of(error: Exception) -> Problem:
@@ -146,6 +157,11 @@ def problem_of(error: Exception) -> Problem:
         return Problem(
             code, "returnUrl: must be a path, or a URL of this site or of an allowed origin"
         )
+    if isinstance(error, InvalidBearer):
+        challenge = f'Bearer error="invalid_token", error_description="{error.reason}"'
+        return Problem(code, str(error), challenge=challenge)
+    if isinstance(error, IssuerUnavailable):
+        return Problem(code, str(error), RETRY_AFTER_SECONDS)
     if isinstance(error, TooManyTries):
         return Problem(code, str(error), error.retry_after)
     if isinstance(error, ProviderUnavailable):
@@ -157,7 +173,7 @@ def envelope(problem: Problem) -> JSONResponse:
     """Return the answer of every route but one: `{"success": false, "error": {"code", "message"}}`."""
     headers = _headers(problem)
     if problem.code is Code.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = problem.challenge
     return JSONResponse(
         {"success": False, "error": {"code": problem.code, "message": problem.message}},
         STATUS[problem.code],

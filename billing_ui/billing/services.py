@@ -1,11 +1,14 @@
 """What every use case works with: settings, database and drivers, opened once a process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pydantic import SecretStr
 
+from billing_ui.accounts.jwt_bearer import JwtBearers, TrustedIssuer
 from billing_ui.accounts.limits import Limits
+from billing_ui.accounts.oidc_keys import Issuer
 from billing_ui.billing.arrivals import Arrival, gather_arrivals
 from billing_ui.billing.group_commit import GroupCommit
 from billing_ui.billing.live import Live
@@ -55,6 +58,21 @@ class Services:
     def limits(self) -> Limits:
         """How often somebody may do something."""
         return Limits(self.settings)
+
+    @cached_property
+    def issuers(self) -> Mapping[int, Issuer]:
+        """The OpenID providers of the settings, by their numbers; none is asked before it is needed."""
+        providers = self.settings.oidc_providers
+        return {number: Issuer(provider.issuer) for number, provider in providers.items()}
+
+    @cached_property
+    def jwt_bearers(self) -> JwtBearers:
+        """Tells whose a token of those providers is, where an audience says that they make any for us."""
+        return JwtBearers(
+            TrustedIssuer(self.issuers[number], provider.audience)
+            for number, provider in self.settings.oidc_providers.items()
+            if provider.audience
+        )
 
     async def close(self) -> None:
         """Close every connection."""
