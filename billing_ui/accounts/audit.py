@@ -4,13 +4,13 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, tuple_
+from sqlalchemy import bindparam, delete, false, insert, tuple_
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -75,6 +75,51 @@ class AuditAction(StrEnum):
     ENTRY_LINK_USED = "entry_link_used"
 
 
+class AuditKind(StrEnum):
+    """What entries are about: every action belongs to one of these."""
+
+    BILLING = "billing"
+    SIGN_INS = "sign-ins"
+    PEOPLE = "people"
+    TOKENS = "tokens"
+
+
+KIND_ACTIONS: Final[dict[AuditKind, frozenset[AuditAction]]] = {
+    AuditKind.BILLING: frozenset(
+        {
+            AuditAction.PORTAL_VISIT,
+            AuditAction.CHECKOUT,
+            AuditAction.VISIT_SETTLED,
+            AuditAction.EVENTS_REPLAYED,
+        }
+    ),
+    AuditKind.SIGN_INS: frozenset(
+        {
+            AuditAction.SIGN_IN,
+            AuditAction.SIGN_IN_FAILED,
+            AuditAction.SIGN_OUT,
+            AuditAction.SIGNED_OUT_EVERYWHERE,
+            AuditAction.PASSWORD_CHANGED,
+            AuditAction.PASSWORD_RESET_LINK_MADE,
+            AuditAction.ENTRY_LINK_MADE,
+            AuditAction.ENTRY_LINK_USED,
+        }
+    ),
+    AuditKind.PEOPLE: frozenset(
+        {
+            AuditAction.ROLE_CHANGED,
+            AuditAction.MEMBER_JOINED,
+            AuditAction.MEMBER_LEFT,
+            AuditAction.MEMBER_REMOVED,
+            AuditAction.INVITATION_MADE,
+            AuditAction.INVITATION_REVOKED,
+            AuditAction.TEAM_PROVISIONED,
+        }
+    ),
+    AuditKind.TOKENS: frozenset({AuditAction.TOKEN_CREATED, AuditAction.TOKEN_REVOKED}),
+}
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who did something: what they are, the id of that user or token, and their e-mail or name at the time."""
@@ -101,11 +146,11 @@ class Filter:
     """Which entries to read.
 
     Attributes:
-        actions: only of these; all when empty.
+        kind: only about this; all when None.
         person: only what was done by, or to, somebody in whose e-mail or name this stands; all when empty.
     """
 
-    actions: frozenset[AuditAction] = field(default_factory=frozenset)
+    kind: AuditKind | None = None
     person: str = ""
 
 
@@ -259,9 +304,9 @@ def _values(
         "team_id": team_id,
         "actor_kind": actor.kind.value,
         "actor_id": actor.id,
-        "actor_label": actor.label[:_MAX_LABEL],
+        "actor_label": _storable(actor.label)[:_MAX_LABEL],
         "action": action.value,
-        "target": target[:_MAX_TARGET],
+        "target": _storable(target)[:_MAX_TARGET],
         "details": dict(details or {}),
         "address": current_client().address,
         "request_id": current_request_id(),
@@ -270,9 +315,11 @@ def _values(
 
 def _chosen(which: Filter) -> Collection[Any]:
     conditions: list[Any] = []
-    if which.actions:
-        conditions.append(col(AuditEntry.action).in_(sorted(which.actions)))
-    if which.person:
+    if which.kind:
+        conditions.append(col(AuditEntry.action).in_(sorted(KIND_ACTIONS[which.kind])))
+    if which.person != _storable(which.person):
+        conditions.append(false())
+    elif which.person:
         conditions.append(
             or_(
                 col(AuditEntry.actor_label).icontains(which.person, autoescape=True),
@@ -280,6 +327,11 @@ def _chosen(which: Filter) -> Collection[Any]:
             )
         )
     return conditions
+
+
+def _storable(text: str) -> str:
+    """Return `text` without what no database takes: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def _position(entry: AuditEntry) -> Position:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from billing_ui.api import auth, billing, docs, health, metrics, payments, webhooks
+from billing_ui.api import activity, auth, billing, docs, health, metrics, payments, webhooks
 from billing_ui.api.errors import Code, NoSuchPath, Problem, envelope, problem_of
 from billing_ui.api.health import Readiness
 from billing_ui.api.middleware import Observed, OneHost, OwnWebsockets, QuietAnswers
@@ -28,13 +28,15 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # It would lead to the host the request names, in plain http even behind TLS.
+        redirect_slashes=False,
     )
     app.state.services = services
     app.state.readiness = readiness
     # They are looked through in this order: what is asked for most often stands first.
     parts = (
         *(webhooks.router, billing.router, payments.router, auth.router, auth.forms),
-        *(health.router, metrics.router, docs.router),
+        *(activity.router, health.router, metrics.router, docs.router),
     )
     routes = [route for part in parts for route in part.routes]
     # Flat and not by include_router, which would add a step to each request and change nothing here.

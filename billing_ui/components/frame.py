@@ -9,7 +9,7 @@ from billing_ui.components.buttons import icon_button, page_link, plain_link
 from billing_ui.components.icons import icon
 from billing_ui.components.native_form import posts_to
 from billing_ui.components.site import app_name, logo, sandbox_strip
-from billing_ui.states.addresses import BILLING, HOME, PRICING, SIGN_IN
+from billing_ui.states.addresses import ACTIVITY, BILLING, HOME, PRICING, SIGN_IN
 from billing_ui.states.viewer import ViewerState
 
 _SIGN_OUT_FORM = "sign-out"
@@ -56,13 +56,17 @@ def settings_page(*content: Any, here: str) -> rx.Component:
 
 
 def _settings_navigation(here: str) -> rx.Component:
-    pages = ((BILLING, "Billing", "invoice"),)
+    def entry(to: str, label: str, mark: str) -> rx.Component:
+        return rx.el.li(page_link(rx.fragment(icon(mark), label), to, **_current(to, here)))
+
     return rx.el.nav(
         rx.el.ul(
-            *(
-                rx.el.li(page_link(rx.fragment(icon(mark), label), to, **_current(to, here)))
-                for to, label, mark in pages
-            )
+            entry(BILLING, "Billing", "invoice"),
+            rx.cond(
+                ViewerState.sees_activity,
+                entry(ACTIVITY, "Activity", "activity"),
+                rx.fragment(),
+            ),
         ),
         class_name="side",
         aria_label="Settings",

@@ -6,6 +6,7 @@ import reflex as rx
 
 _SHAPES: Final = {
     "active": "circle-check",
+    "activity": "activity",
     "calendar": "calendar",
     "canceling": "calendar-x",
     "card": "credit-card",
@@ -19,6 +20,7 @@ _SHAPES: Final = {
     "eye": "eye",
     "failed": "circle-x",
     "invoice": "receipt-text",
+    "key": "key-round",
     "leave": "arrow-up-right",
     "less": "minus",
     "lock": "lock",
@@ -26,9 +28,11 @@ _SHAPES: Final = {
     "offline": "cloud-off",
     "open": "chevron-down",
     "paused": "circle-pause",
+    "people": "users",
     "person": "user",
     "plan": "layers",
     "refresh": "rotate-cw",
+    "search": "search",
     "sandbox": "flask-conical",
     "theme": "moon",
     "warning": "triangle-alert",

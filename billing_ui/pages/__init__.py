@@ -6,13 +6,15 @@ import reflex as rx
 from reflex.constants import Page404
 
 from billing_ui.components.site import page_title
+from billing_ui.pages.activity import activity
 from billing_ui.pages.billing import billing
 from billing_ui.pages.home import home
 from billing_ui.pages.not_found import not_found
 from billing_ui.pages.pricing import pricing
 from billing_ui.pages.returning import returning
 from billing_ui.pages.sign_in import sign_in
-from billing_ui.states.addresses import BILLING, HOME, PRICING, RETURN, SIGN_IN
+from billing_ui.states.activity import ActivityState
+from billing_ui.states.addresses import ACTIVITY, BILLING, HOME, PRICING, RETURN, SIGN_IN
 from billing_ui.states.billing import BillingState
 from billing_ui.states.pricing import PricingState
 from billing_ui.states.returning import ReturnState
@@ -33,6 +35,7 @@ def add_pages(app: rx.App) -> None:
         (sign_in, SIGN_IN, "Sign in", SignInState.load),
         (pricing, PRICING, "Plans", PricingState.load),
         (billing, BILLING, "Billing", BillingState.load),
+        (activity, ACTIVITY, "Activity", ActivityState.load),
         (returning, RETURN, "Updating billing", ReturnState.load),
     ):
         app.add_page(component, route=route, title=page_title(name), on_load=on_load, meta=_META)

@@ -14,8 +14,9 @@ SIGN_IN: Final = return_urls.SIGN_IN_PAGE
 PRICING: Final = return_urls.PRICING_PAGE
 BILLING: Final = return_urls.BILLING_PAGE
 RETURN: Final = return_urls.RETURN_PAGE
+ACTIVITY: Final = "/settings/activity"
 
-_OWN_PAGES: Final = frozenset({HOME, SIGN_IN, PRICING, BILLING, RETURN})
+_OWN_PAGES: Final = frozenset({HOME, SIGN_IN, PRICING, BILLING, RETURN, ACTIVITY})
 
 
 def is_own_page(url: str) -> bool:

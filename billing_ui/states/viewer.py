@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
 from billing_ui.states.session import hand_over, identity_of
 
@@ -17,6 +18,7 @@ class ViewerState(rx.State):
     initial: str = ""
     team_name: str = ""
     team_initials: str = ""
+    sees_activity: bool = False
 
 
 async def greet(state: rx.State) -> Identity | None:
@@ -31,6 +33,7 @@ async def greet(state: rx.State) -> Identity | None:
         viewer.initial = (identity.user_name or identity.email)[:1].upper()
         viewer.team_name = identity.team_name
         viewer.team_initials = initials(identity.team_name)
+        viewer.sees_activity = identity.may(Action.VIEW_ACTIVITY)
     return identity
 
 

@@ -10,6 +10,7 @@ from billing_ui.accounts.sessions import sign_out
 from billing_ui.accounts.teams import add_member
 from billing_ui.billing.services import Services
 from billing_ui.models import Role
+from billing_ui.states.activity import ActivityState
 from billing_ui.states.billing import BillingState
 from billing_ui.states.pricing import PricingState
 from billing_ui.states.returning import ReturnState
@@ -18,13 +19,21 @@ from tests.unit.billing.fake_driver import FakeDriver
 from tests.unit.states.tab import Tab, redirect_of
 
 STATES: tuple[type[rx.State], ...] = (
+    ActivityState,
     BillingState,
     PricingState,
     ReturnState,
     SignInState,
     HomeState,
 )
-ARGUMENTS = {"key": "year-1", "code": "eur", "text": "7", "product_id": "prod_pro"}
+ARGUMENTS = {
+    "kind": "billing",
+    "person": "o",
+    "key": "year-1",
+    "code": "eur",
+    "text": "7",
+    "product_id": "prod_pro",
+}
 # What only the team may see: name, owner, card, invoices, address of the files.
 PRIVATE = ("Northwind Labs", "@example.com", "4242", "ACME-00", "files.example.com", "$480.00")
 

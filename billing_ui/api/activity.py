@@ -1,0 +1,74 @@
+"""The team's audit log as a file."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from billing_ui.accounts.audit import AuditKind, Filter, export_csv
+from billing_ui.accounts.permissions import Action, require
+from billing_ui.api.caller import by_bearer_or_cookie, services_of
+from billing_ui.api.errors import BadRequest, Code, EnvelopeRoute
+from billing_ui.api.openapi import BEARER, COOKIE, answers, takes
+from billing_ui.api.schemas import Failure
+from billing_ui.clock import utc_now
+
+router = APIRouter(route_class=EnvelopeRoute, tags=["Activity"])
+
+_CSV: Final = {
+    "description": "Done; newest first, with a header",
+    "content": {"text/csv": {"schema": {"type": "string"}}},
+}
+_PARAMETERS: Final[list[dict[str, Any]]] = [
+    {
+        "name": "kind",
+        "in": "query",
+        "description": "Only entries about this; absent or empty for all.",
+        "schema": {"type": "string", "enum": ["", *AuditKind]},
+    },
+    {
+        "name": "person",
+        "in": "query",
+        "description": "Only what was done by, or to, somebody in whose e-mail or name this stands.",
+        "schema": {"type": "string"},
+    },
+]
+
+
+@router.get(
+    "/api/activity.csv",
+    response_class=StreamingResponse,
+    responses=answers(
+        Failure,
+        *(Code.INVALID_REQUEST, Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND),
+        Code.RATE_LIMITED,
+    )
+    | {200: _CSV},
+    openapi_extra=takes(by=[BEARER, COOKIE]) | {"parameters": _PARAMETERS},
+)
+async def activity_csv(request: Request) -> StreamingResponse:
+    """Export who did what in the team during the past year; for its owners and billing managers.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    identity = await by_bearer_or_cookie(request)
+    which = Filter(_kind(request), request.query_params.get("person", ""))
+    team_id = require(identity, Action.VIEW_ACTIVITY)
+    services = services_of(request)
+    await services.limits.count_call(identity)
+    return StreamingResponse(
+        export_csv(services.database, team_id, which=which),
+        media_type="text/csv; charset=utf-8; header=present",
+        headers={
+            "Content-Disposition": f'attachment; filename="activity-{utc_now():%Y-%m-%d}.csv"'
+        },
+    )
+
+
+def _kind(request: Request) -> AuditKind | None:
+    name = request.query_params.get("kind")
+    if not name:
+        return None
+    if name not in set(AuditKind):
+        raise BadRequest(f"kind: must be one of {', '.join(AuditKind)}")
+    return AuditKind(name)
