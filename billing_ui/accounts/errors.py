@@ -110,3 +110,48 @@ class IssuerUnavailable(AccountError):
 
 class UnusableToken(AccountError):
     """An API token that cannot be made like this."""
+
+
+class UnknownMember(AccountError):
+    """Nobody in the team has this id; they may have left a moment ago."""
+
+    default = "They are no longer in the team."
+
+
+class LastOwner(AccountError):
+    """The team would have no owner left."""
+
+    default = "A team needs an owner. Make somebody else an owner first."
+
+
+class OtherAccess(AccountError):
+    """A new password would open more than the team of whoever wants to let somebody choose one."""
+
+    default = (
+        "A password link is only for people who sign in with a password and are in no other team."
+        " Whoever runs this site can reset it."
+    )
+
+
+class AlreadyMember(AccountError):
+    """The person is in the team."""
+
+    default = "You are in this team already."
+
+
+class InvitedSomebodyElse(AccountError):
+    """The invitation is for another person."""
+
+    default = "This invitation is for another e-mail address."
+
+
+class TooManyInvitations(AccountError):
+    """A team has as many open invitations as it may have."""
+
+    default = "Too many invitations are open. Withdraw some first."
+
+
+class NotAPerson(AccountError):
+    """A program asks for what only a person can do."""
+
+    default = "Only a person who is signed in can do this."

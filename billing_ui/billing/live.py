@@ -22,10 +22,10 @@ class TeamChanged(Frozen):
     since: datetime | None = None
 
 
-class SessionEnded(Frozen):
-    """A session holds no longer: its pages must show nothing any more."""
+class SessionChanged(Frozen):
+    """A session holds no longer, so that its pages must show nothing any more, or it looks at another team."""
 
-    kind: Literal["session_ended"] = "session_ended"
+    kind: Literal["session_changed"] = "session_changed"
     session_id: UUID
 
 
@@ -42,7 +42,7 @@ class NewsMissed(Frozen):
 
 
 Notice: TypeAlias = Annotated[
-    TeamChanged | SessionEnded | WorkWaits | NewsMissed, Field(discriminator="kind")
+    TeamChanged | SessionChanged | WorkWaits | NewsMissed, Field(discriminator="kind")
 ]
 Subscriber: TypeAlias = Callable[[Notice], None]
 
@@ -73,8 +73,8 @@ class Live:
         self._tell_all(TeamChanged(team_id=team_id, since=since))
 
     async def publish_session(self, session_id: UUID) -> None:
-        """Say that a session has ended, after the commit that ended it."""
-        self._tell_all(SessionEnded(session_id=session_id))
+        """Say that a session has ended or looks at another team, after the commit that made it so."""
+        self._tell_all(SessionChanged(session_id=session_id))
 
     def tell_here(self, notice: Notice) -> None:
         """Tell this process alone, of something that another one said."""

@@ -18,7 +18,7 @@ from billing_ui.billing.live import (
     LineBroken,
     NewsMissed,
     Notice,
-    SessionEnded,
+    SessionChanged,
     TeamChanged,
     WorkWaits,
 )
@@ -194,7 +194,7 @@ def _subject(notice: Notice) -> str:
     match notice:
         case TeamChanged():
             return str(notice.team_id)
-        case SessionEnded():
+        case SessionChanged():
             return str(notice.session_id)
         case _:
             return notice.kind

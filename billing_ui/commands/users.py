@@ -48,10 +48,12 @@ def reset_password(email: Email, password_stdin: PasswordStdin = False) -> None:
     password = _read_password(password_stdin)
 
     async def reset(services: Services) -> None:
-        await users.reset_password(services.database, email, password)
+        ended = await users.reset_password(services.database, email, password)
+        for session_id in ended:
+            await services.live.publish_session(session_id)
         typer.echo(f"Changed the password of {email} and ended every session.")
 
-    run(reset)
+    run(reset, tells=True)
 
 
 def _read_password(from_stdin: bool) -> str:

@@ -14,8 +14,9 @@ import structlog
 from reflex.istate.data import RouterData
 
 from billing_ui import metrics
+from billing_ui.accounts.own_sessions import ended_among
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.live import NewsMissed, Notice, SessionEnded, TeamChanged
+from billing_ui.billing.live import NewsMissed, Notice, SessionChanged, TeamChanged
 from billing_ui.billing.services import Services, current_services
 from billing_ui.billing.versions import NO_VERSION, Version, team_version, team_versions
 from billing_ui.clock import utc_now
@@ -46,7 +47,7 @@ class _Page:
     router: RouterData
     show: Show
     session_id: UUID
-    team_id: UUID
+    team_id: UUID | None
     version: Version
     due: bool = False
     out_of_date_since: datetime | None = None
@@ -54,7 +55,7 @@ class _Page:
 
 
 class OpenPages:
-    """The tabs of this process that show a team's billing."""
+    """The tabs of this process that show somebody what is theirs."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -67,13 +68,13 @@ class OpenPages:
 
         Args:
             state: the tab's state of the page it is on, locked.
-            identity: who is looking. Whoever is in no team has nothing to be kept current.
+            identity: who is looking; nobody has anything to be kept current.
             show: what shows it anew.
         """
         session = state.router.session
         if not session.client_token or self._app is None:
             return
-        if identity is None or identity.session_id is None or identity.team_id is None:
+        if identity is None or identity.session_id is None:
             self._forget(session.client_token)
             return
         self._pages[session.client_token] = _Page(
@@ -84,7 +85,7 @@ class OpenPages:
             show=show,
             session_id=identity.session_id,
             team_id=identity.team_id,
-            version=await team_version(current_services(), identity.team_id),
+            version=await _version(current_services(), identity.team_id),
         )
 
     @asynccontextmanager
@@ -115,7 +116,7 @@ class OpenPages:
         match notice:
             case TeamChanged():
                 self._show_soon((p for p in pages if p.team_id == notice.team_id), notice.since)
-            case SessionEnded():
+            case SessionChanged():
                 self._show_soon(p for p in pages if p.session_id == notice.session_id)
             case NewsMissed():
                 self._show_soon(pages)
@@ -161,9 +162,9 @@ class OpenPages:
             state = await root.get_state(page.state)
             # Taken in this order: a tab that is busy keeps no other one from reading.
             async with self._room:
-                version = await team_version(services, page.team_id)
+                version = await _version(services, page.team_id)
                 identity = await page.show(state)
-        if identity is None or identity.team_id is None:
+        if identity is None:
             self._forget(page.token)
         elif identity.team_id == page.team_id:
             page.version = version
@@ -188,12 +189,15 @@ class OpenPages:
             return
         pages = tuple(self._pages.values())
         seen = [page.version for page in pages]
-        versions = await team_versions(services, {page.team_id for page in pages})
+        teams = {page.team_id for page in pages if page.team_id is not None}
+        versions = await team_versions(services, teams)
+        ended = await ended_among(services.database, {page.session_id for page in pages})
         self._show_soon(
             page
             for page, version in zip(pages, seen, strict=True)
+            if page.session_id in ended
             # One that was shown meanwhile may have seen more than we did.
-            if page.version is version and versions.get(page.team_id, NO_VERSION) != version
+            or (page.version is version and _of(page.team_id, versions) != version)
         )
 
     def _is_open(self, page: _Page) -> bool:
@@ -207,6 +211,14 @@ class OpenPages:
 
     def _forget(self, token: str) -> None:
         self._pages.pop(token, None)
+
+
+async def _version(services: Services, team_id: UUID | None) -> Version:
+    return NO_VERSION if team_id is None else await team_version(services, team_id)
+
+
+def _of(team_id: UUID | None, versions: dict[UUID, Version]) -> Version:
+    return NO_VERSION if team_id is None else versions.get(team_id, NO_VERSION)
 
 
 open_pages: Final = OpenPages()

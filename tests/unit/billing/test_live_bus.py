@@ -18,7 +18,7 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from billing_ui.billing.live import LineBroken, NewsMissed, Notice, SessionEnded, TeamChanged
+from billing_ui.billing.live import LineBroken, NewsMissed, Notice, SessionChanged, TeamChanged
 from billing_ui.billing.live_bus import connected
 from billing_ui.billing.live_postgres import postgres_line
 from billing_ui.billing.live_redis import redis_line
@@ -148,7 +148,7 @@ async def test_what_one_process_tells_all_others_hear_once_and_itself_once(
     await one.services.live.publish_session(session)
     assert one.heard[-2:] == [
         TeamChanged(team_id=team, since=since),
-        SessionEnded(session_id=session),
+        SessionChanged(session_id=session),
     ]
 
     await one.services.live.publish(last)
@@ -156,7 +156,7 @@ async def test_what_one_process_tells_all_others_hear_once_and_itself_once(
         await process.hears(lambda: last in process.teams)  # noqa: B023 - awaited at once
         told = [n for n in process.heard if n == TeamChanged(team_id=team, since=since)]
         assert len(told) == 1
-        assert process.heard.count(SessionEnded(session_id=session)) == 1
+        assert process.heard.count(SessionChanged(session_id=session)) == 1
 
 
 async def test_a_process_that_is_really_another_one_is_heard(

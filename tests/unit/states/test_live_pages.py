@@ -318,6 +318,19 @@ async def test_a_change_finds_out_that_a_session_has_ended(
     assert "Northwind" not in tab.sent()
 
 
+async def test_a_session_that_another_process_ended_in_silence_is_found_by_looking(
+    app: FakeApp, pages: OpenPages, services: Services, owner: str
+) -> None:
+    tab = LiveTab(app, owner)
+    await billing_of(tab)
+    await sign_out(services.database, owner)
+
+    await pages._look(services)
+
+    await tab.shows_anew()
+    assert "Northwind" not in tab.sent()
+
+
 async def test_a_tab_that_is_gone_is_shown_nothing_until_it_is_back(
     app: FakeApp,
     pages: OpenPages,
