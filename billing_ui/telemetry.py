@@ -18,8 +18,8 @@ _SECRET_NAME: Final = re.compile(
 """A value under such a name is hidden whole."""
 
 _SECRETS_IN_TEXT: Final = (
-    # Providers' keys, and the secrets of their webhooks; Lemon Squeezy's key is a JWT.
-    (re.compile(r"\b(?:(?:sk|rk|ek|whsec|pdl)_|polar_[a-z]+_)[A-Za-z0-9_+/=-]+"), _HIDDEN),
+    # Our API tokens, providers' keys and the secrets of their webhooks; Lemon Squeezy's key is a JWT.
+    (re.compile(r"\b(?:(?:bui|sk|rk|ek|whsec|pdl)_|polar_[a-z]+_)[A-Za-z0-9_+/=-]+"), _HIDDEN),
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), _HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {_HIDDEN}"),
     (
@@ -45,7 +45,7 @@ _SECRETS_IN_TEXT: Final = (
 )
 
 _MAY_HOLD_A_SECRET: Final = re.compile(
-    r"(?i)[kcl]_|polar_|eyJ|\s|=|//|/(?:p/session|c/pay|departures)/|cookie|authorization"
+    r"(?i)[kcli]_|polar_|eyJ|\s|=|//|/(?:p/session|c/pay|departures)/|cookie|authorization"
 )
 """A piece of whatever one of those looks for; most of what is logged has none, and is looked at once."""
 

@@ -67,6 +67,11 @@ class Asker(Protocol):
         """The team the asker looks at."""
         ...
 
+    @property
+    def scopes(self) -> frozenset[Scope] | None:
+        """What the asker's token was made for; None for a person."""
+        ...
+
     def may(self, action: Action) -> bool:
         """Return whether the asker may do `action` in that team."""
         ...
@@ -94,5 +99,13 @@ def require(asker: Asker, action: Action) -> UUID:
     if asker.team_id is None:
         raise NoTeam
     if not asker.may(action):
-        raise NotAllowed
+        raise NotAllowed if asker.scopes is None else NotAllowed(_lacking(action))
     return asker.team_id
+
+
+def _lacking(action: Action) -> str:
+    """Return what a token is told that may not do `action`."""
+    scope = next((scope for scope, actions in SCOPE_ACTIONS.items() if action in actions), None)
+    if scope is None:
+        return "No API token may do this."
+    return f"This token was not made for this: it needs the scope {scope}."

@@ -31,6 +31,8 @@ _LONGEST: Final = 16_384
 
 # Header names that we do not know change nothing: RFC 7515, section 4.
 _REGISTRY: Final = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
+# Some issuers put a chain of certificates there.
+_REGISTRY.max_header_length = _LONGEST
 
 
 def is_signed_token(text: str) -> bool:
