@@ -12,9 +12,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing_ui.accounts.audit import Actor, AuditAction, record
 from billing_ui.accounts.errors import AccountError, LinkError
 from billing_ui.accounts.links import find_link, make_link, use_link
-from billing_ui.accounts.provisioning import add_person
+from billing_ui.accounts.provisioning import (
+    ADDRESS_TAKEN,
+    CannotProvision,
+    add_person,
+    told_address,
+)
 from billing_ui.accounts.sessions import Identity, start_session
-from billing_ui.accounts.users import find_user, normalise_email
+from billing_ui.accounts.users import find_user
 from billing_ui.database import Database
 from billing_ui.models import (
     ActorKind,
@@ -30,18 +35,10 @@ from billing_ui.models import (
 _TRIES: Final = 3
 
 
-class UnknownMember(AccountError):
+class NotInTeam(AccountError):
     """Nobody in the team has this external id."""
 
     default = "No member of this team has this external id."
-
-
-class AddressTaken(AccountError):
-    """Somebody else has the address that somebody new is said to have."""
-
-    default = (
-        "somebody else here has this address, and an address alone does not show who somebody is"
-    )
 
 
 class LinkForNobody(LinkError):
@@ -75,6 +72,19 @@ class Entered:
     entry: Entry
 
 
+async def check_entrant(
+    database: Database, identity: Identity, team_id: UUID, external_id: str, email: str | None
+) -> None:
+    """Find out whether `make_entry_link` would make a link for somebody, and make nothing.
+
+    Raises:
+        NotInTeam, CannotProvision: as that one.
+    """
+    async with database.read() as session:
+        if await _member(session, team_id, external_id) is None:
+            await _new_address(session, identity, external_id, email)
+
+
 async def make_entry_link(
     database: Database,
     identity: Identity,
@@ -98,8 +108,8 @@ async def make_entry_link(
         destination: where they go on to, which is allowed; None for the billing page.
 
     Raises:
-        UnknownMember: nobody in the team has this external id.
-        InvalidEmail, AddressTaken: somebody unknown cannot be made with this address.
+        NotInTeam: nobody in the team has this external id.
+        CannotProvision: somebody unknown cannot be made with this address.
     """
     for remaining in reversed(range(_TRIES)):
         try:
@@ -180,12 +190,7 @@ async def _member(session: AsyncSession, team_id: UUID, external_id: str) -> Use
 async def _newcomer(
     session: AsyncSession, identity: Identity, team_id: UUID, external_id: str, email: str | None
 ) -> User:
-    known = await session.exec(select(User.id).where(User.external_id == external_id))
-    if email is None or not identity.operator or known.first() is not None:
-        raise UnknownMember
-    address = normalise_email(email)
-    if await find_user(session, address) is not None:
-        raise AddressTaken
+    address = await _new_address(session, identity, external_id, email)
     user = await add_person(session, external_id, address, "")
     session.add(Membership(team_id=team_id, user_id=user.id, role=Role.MEMBER))
     await session.flush()
@@ -198,6 +203,19 @@ async def _newcomer(
         details={"role": Role.MEMBER.value},
     )
     return user
+
+
+async def _new_address(
+    session: AsyncSession, identity: Identity, external_id: str, email: str | None
+) -> str:
+    """Return the normalised address of somebody wholly unknown, who can be made with it."""
+    known = await session.exec(select(User.id).where(User.external_id == external_id))
+    if email is None or not identity.operator or known.first() is not None:
+        raise NotInTeam
+    address = told_address("email", email)
+    if await find_user(session, address) is not None:
+        raise CannotProvision("email", ADDRESS_TAKEN)
+    return address
 
 
 async def _entry(session: AsyncSession, link: OneTimeLink) -> Entry:

@@ -12,11 +12,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.audit import Actor, AuditAction, record
 from billing_ui.accounts.errors import AccountError, InvalidEmail
+from billing_ui.accounts.permissions import Scope
+from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.users import normalise_email
 from billing_ui.database import Database
 from billing_ui.models import AuthSession, Membership, Role, SignInMethod, Team, User
+from billing_ui.payments.types import NotAllowed
 
 _TRIES: Final = 3
+ADDRESS_TAKEN: Final = (
+    "somebody else here has this address, and an address alone does not show who somebody is"
+)
 
 
 class CannotProvision(AccountError):
@@ -59,6 +65,23 @@ class ProvisionedTeam:
     team: Team
     members: tuple[ListedMember, ...]
     changed: bool
+
+
+def require_whole_token(identity: Identity, *, operator: bool = False) -> None:
+    """Let only an API token through that has every scope.
+
+    Whoever tells of people, or lets them in, can do all that those may: a token for less must not grow into more.
+
+    Args:
+        operator: let only the operator's through.
+
+    Raises:
+        NotAllowed: it is a person, a token for less, or a team's where only the operator's will do.
+    """
+    if identity.token_id is None or identity.scopes != frozenset(Scope):
+        raise NotAllowed("Only an API token with every scope can do this.")
+    if operator and not identity.operator:
+        raise NotAllowed("Only the operator's API token can do this.")
 
 
 async def provision_team(
@@ -130,8 +153,8 @@ class _Provisioning:
         return ProvisionedTeam(team, tuple(after.values()), self.changed)
 
     async def _team(self, external_id: str, name: str) -> tuple[Team, bool]:
-        # Locked, so that two lists for one team are applied one after the other.
-        query = select(Team).where(Team.external_id == external_id).with_for_update()
+        # Locked, so that whatever else changes who is in it comes before or after.
+        query = select(Team).where(Team.external_id == external_id).with_for_update(key_share=True)
         team = (await self.session.exec(query)).one_or_none()
         created = team is None
         if team is None:
@@ -160,7 +183,7 @@ class _Provisioning:
         await self.session.flush()
 
     async def _person(self, where: str, told: ToldMember, people: "_People") -> User:
-        email = _email(where, told.email)
+        email = told_address(f"{where}.email", told.email) if told.email is not None else None
         if told.external_id is None:
             if email is None:
                 raise CannotProvision(f"{where}.externalId", "is required, or an email")
@@ -173,10 +196,7 @@ class _Provisioning:
         user = people.by_external_id.get(told.external_id)
         holder = people.by_email.get(email) if email is not None else None
         if holder is not None and holder is not user:
-            raise CannotProvision(
-                f"{where}.email",
-                "somebody else here has this address, and an address alone does not show who somebody is",
-            )
+            raise CannotProvision(f"{where}.email", ADDRESS_TAKEN)
         if user is None:
             if email is None:
                 raise CannotProvision(f"{where}.email", "is required for somebody who is new here")
@@ -291,8 +311,13 @@ def _has_owner(members: Mapping[UUID, ListedMember]) -> bool:
     return any(member.role is Role.OWNER for member in members.values())
 
 
-def _email(where: str, email: str | None) -> str | None:
+def told_address(where: str, email: str) -> str:
+    """Return an address as it is stored.
+
+    Raises:
+        CannotProvision: it cannot be one.
+    """
     try:
-        return normalise_email(email) if email is not None else None
+        return normalise_email(email)
     except InvalidEmail:
-        raise CannotProvision(f"{where}.email", "is not an e-mail address") from None
+        raise CannotProvision(where, "is not an e-mail address") from None

@@ -7,7 +7,18 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from billing_ui.api import activity, auth, billing, docs, health, metrics, payments, webhooks
+from billing_ui.api import (
+    activity,
+    auth,
+    billing,
+    docs,
+    entries,
+    health,
+    metrics,
+    payments,
+    teams,
+    webhooks,
+)
 from billing_ui.api.errors import Code, NoSuchPath, Problem, envelope, problem_of
 from billing_ui.api.health import Readiness
 from billing_ui.api.middleware import Observed, OneHost, OwnWebsockets, QuietAnswers
@@ -36,6 +47,7 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     # They are looked through in this order: what is asked for most often stands first.
     parts = (
         *(webhooks.router, billing.router, payments.router, auth.router, auth.forms),
+        *(teams.router, entries.router, entries.pages),
         *(activity.router, health.router, metrics.router, docs.router),
     )
     routes = [route for part in parts for route in part.routes]

@@ -57,7 +57,7 @@ async def sign_in_by_form(request: Request) -> RedirectResponse:
         reason = "limited" if isinstance(error, TooManyTries) else "credentials"
         onward = f"&next={quote(destination, safe='')}" if destination else ""
         return _see(services.settings, f"{SIGN_IN_PAGE}?error={reason}{onward}")
-    return await _signed_in(request, token, destination)
+    return await signed_in(request, token, destination)
 
 
 @forms.post("/auth/demo")
@@ -72,7 +72,7 @@ async def sign_in_to_demo(request: Request) -> RedirectResponse:
     if account is None:
         raise BadRequest(f"account: must be one of {', '.join(DEMO_ACCOUNTS)}")
     token = await sign_in_as(services.database, account.user_id)
-    return await _signed_in(request, token, _destination(request, form))
+    return await signed_in(request, token, _destination(request, form))
 
 
 @forms.post("/auth/sign-out")
@@ -86,8 +86,8 @@ async def sign_out_by_form(request: Request) -> RedirectResponse:
     return response
 
 
-async def _signed_in(request: Request, token: str, destination: str | None) -> RedirectResponse:
-    # The browser gets a fresh token at each sign-in, and the one it had stops working.
+async def signed_in(request: Request, token: str, destination: str | None) -> RedirectResponse:
+    """Give the browser a fresh token, which replaces the one it had, and send it on; to the billing page for None."""
     services = services_of(request)
     ended = await sign_out(services.database, cookie_token(request), replaced=True)
     response = _see(services.settings, destination or BILLING_PAGE)

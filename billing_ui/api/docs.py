@@ -15,10 +15,26 @@ from billing_ui.accounts.sessions import session_cookie_name
 from billing_ui.api.caller import services_of
 from billing_ui.api.errors import EnvelopeRoute
 from billing_ui.api.openapi import describe
-from billing_ui.api.schemas import OpenCheckout, OpenOwnPortal, OpenPortal, SignedEvent, SignIn
+from billing_ui.api.schemas import (
+    MakeEntryLink,
+    OpenCheckout,
+    OpenOwnPortal,
+    OpenPortal,
+    ProvisionTeam,
+    SignedEvent,
+    SignIn,
+)
 from billing_ui.api.security_headers import document_policy
 
-_BODIES: Final = (SignIn, OpenPortal, OpenOwnPortal, OpenCheckout, SignedEvent)
+_BODIES: Final = (
+    SignIn,
+    OpenPortal,
+    OpenOwnPortal,
+    OpenCheckout,
+    SignedEvent,
+    ProvisionTeam,
+    MakeEntryLink,
+)
 
 router = APIRouter(route_class=EnvelopeRoute, include_in_schema=False)
 

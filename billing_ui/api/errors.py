@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
+from billing_ui.accounts.entries import NotInTeam
 from billing_ui.accounts.errors import (
     InvalidBearer,
     InvalidCredentials,
@@ -20,6 +21,7 @@ from billing_ui.accounts.errors import (
     Unauthenticated,
 )
 from billing_ui.accounts.limits import TooManyTries
+from billing_ui.accounts.provisioning import CannotProvision
 from billing_ui.payments.types import (
     InvalidRequest,
     InvalidReturnUrl,
@@ -111,6 +113,8 @@ _CODES: Final[dict[type[Exception], Code]] = {
     BodyTooLarge: Code.TOO_LARGE,
     NoSuchPath: Code.NOT_FOUND,
     NoTeam: Code.NOT_FOUND,
+    NotInTeam: Code.NOT_FOUND,
+    CannotProvision: Code.INVALID_REQUEST,
     TooManyTries: Code.RATE_LIMITED,
     NotAllowed: Code.FORBIDDEN,
     NoCustomer: Code.NOT_FOUND,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
 
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -9,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from typing_extensions import TypeForm
 
 from billing_ui.api.errors import Code
+from billing_ui.models import Role
 from billing_ui.payments.types import FlowType, Quantity, SubscriptionState
 
 
@@ -34,6 +36,13 @@ def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must not hold control characters")
     return text
+
+
+def _a_name(text: str) -> str:
+    name = _printable(text).strip()
+    if not name:
+        raise ValueError("must not be blank")
+    return name
 
 
 Id = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
@@ -106,6 +115,68 @@ class OpenCheckout(Body):
     return_url: ReturnUrl | None = None
 
 
+ExternalId = Annotated[
+    str,
+    Field(min_length=1, max_length=255, description="What the product calls them."),
+    AfterValidator(_printable),
+]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Email = Annotated[str, Field(max_length=320), AfterValidator(_printable)]
+
+
+class TeamMember(Body):
+    """Somebody in a team, as the product tells of them."""
+
+    external_id: Annotated[
+        ExternalId | None,
+        Field(description="What the product calls them; absent for somebody who has joined here."),
+    ] = None
+    email: Annotated[
+        Email | None,
+        Field(
+            description="Required for somebody new. Without `externalId`, it names somebody who has joined here."
+        ),
+    ] = None
+    name: Annotated[Name | None, Field(description="Absent leaves it as it is.")] = None
+    # A JSON string is never an enum member already, which is what strict would ask for.
+    role: Annotated[Role, Field(strict=False)]
+
+
+class ProvisionTeam(Body):
+    """A team as the product knows it."""
+
+    name: Annotated[str, Field(max_length=200), AfterValidator(_a_name)]
+    members: Annotated[
+        list[TeamMember] | None,
+        Field(
+            max_length=500,
+            description="All of the product's people in it; absent leaves them as they are.",
+        ),
+    ] = None
+
+
+class MakeEntryLink(Body):
+    """Whom to let in."""
+
+    team: Annotated[
+        Id | None, Field(description="External id or id of the team; a team's token may omit it.")
+    ] = None
+    user: Annotated[ExternalId, Field(description="External id of a member of the team.")]
+    email: Annotated[
+        Email | None,
+        Field(
+            description="With an operator's token: makes somebody wholly unknown a plain member."
+        ),
+    ] = None
+    return_url: Annotated[
+        ReturnUrl | None,
+        Field(
+            description="A path of this site is where they go on to. Of another allowed origin, it is where the "
+            "page's link back to the product leads."
+        ),
+    ] = None
+
+
 class SignedEvent(BaseModel):
     """An event as its provider made it, in the provider's own shape; its signature stands in a header."""
 
@@ -125,6 +196,32 @@ class Link(Answer):
     """Where to send the browser. It is a credential and short-lived: redirect to it, keep it nowhere."""
 
     url: str
+
+
+class EntryLink(Answer):
+    """Where to send the browser, until then, and only once: it is a credential. Redirect to it, keep it nowhere."""
+
+    url: str
+    expires_at: datetime
+
+
+class ListedMember(Answer):
+    """Somebody in a team; `externalId` is null for somebody who has joined here."""
+
+    id: UUID
+    external_id: str | None
+    email: str
+    name: str
+    role: Role
+
+
+class ListedTeam(Answer):
+    """A team as it stands."""
+
+    id: UUID
+    external_id: str
+    name: str
+    members: tuple[ListedMember, ...]
 
 
 class SubscriptionItem(Answer):

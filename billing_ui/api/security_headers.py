@@ -106,6 +106,20 @@ def document_policy(html: str) -> str:
     )
 
 
+def form_policy(html: str) -> str:
+    """Return the policy of the document `html`, whose form is posted to us, by its own script if need be."""
+    inline = _Inline(html)
+    return _policy(
+        default_src=["'none'"],
+        script_src=_hashes(inline.texts["script"]),
+        style_src=_hashes(inline.texts["style"]),
+        img_src=["'self'"],
+        base_uri=["'none'"],
+        form_action=["'self'"],
+        frame_ancestors=["'none'"],
+    )
+
+
 class _Inline(HTMLParser):
     """What stands in a page itself: its scripts and style sheets, and its style attributes."""
 
