@@ -9,8 +9,16 @@ from billing_ui.components.buttons import icon_button, page_link, plain_link
 from billing_ui.components.icons import icon
 from billing_ui.components.native_form import posts_to
 from billing_ui.components.site import app_name, logo, sandbox_strip
-from billing_ui.states.addresses import ACTIVITY, BILLING, HOME, PRICING, SIGN_IN
-from billing_ui.states.viewer import ViewerState
+from billing_ui.states.addresses import (
+    ACCOUNT,
+    ACTIVITY,
+    BILLING,
+    HOME,
+    PRICING,
+    SIGN_IN,
+    TEAM,
+)
+from billing_ui.states.viewer import TeamOption, ViewerState
 
 _SIGN_OUT_FORM = "sign-out"
 
@@ -61,7 +69,9 @@ def _settings_navigation(here: str) -> rx.Component:
 
     return rx.el.nav(
         rx.el.ul(
+            rx.cond(ViewerState.came_from != "", _way_back(), rx.fragment()),
             entry(BILLING, "Billing", "invoice"),
+            entry(TEAM, "Team", "people"),
             rx.cond(
                 ViewerState.sees_activity,
                 entry(ACTIVITY, "Activity", "activity"),
@@ -70,6 +80,13 @@ def _settings_navigation(here: str) -> rx.Component:
         ),
         class_name="side",
         aria_label="Settings",
+    )
+
+
+def _way_back() -> rx.Component:
+    """Return the way back to the product that let somebody in."""
+    return rx.el.li(
+        plain_link(rx.fragment(icon("leave"), f"Back to {app_name()}"), href=ViewerState.came_from)
     )
 
 
@@ -105,11 +122,39 @@ def _top_bar(here: str) -> rx.Component:
 def _team() -> rx.Component:
     return rx.fragment(
         rx.el.span("/", class_name="slash", aria_hidden="true"),
-        rx.el.span(
-            rx.el.span(ViewerState.team_initials, class_name="avatar", aria_hidden="true"),
-            rx.el.span(rx.el.span("Team: ", class_name="sr"), ViewerState.team_name),
-            class_name="team",
+        rx.cond(
+            ViewerState.teams.length() > 1,
+            _team_switcher(),
+            rx.el.span(*_team_name(), class_name="team"),
         ),
+    )
+
+
+def _team_name() -> tuple[rx.Component, rx.Component]:
+    return (
+        rx.el.span(ViewerState.team_initials, class_name="avatar", aria_hidden="true"),
+        rx.el.span(rx.el.span("Team: ", class_name="sr"), ViewerState.team_name),
+    )
+
+
+def _team_switcher() -> rx.Component:
+    return rx.dropdown_menu.root(
+        rx.dropdown_menu.trigger(
+            rx.el.button(*_team_name(), icon("choose"), type="button", class_name="team switcher")
+        ),
+        rx.dropdown_menu.content(
+            rx.foreach(ViewerState.teams, _team_option), align="start", variant="soft"
+        ),
+        modal=False,
+    )
+
+
+def _team_option(team: rx.Var[TeamOption]) -> rx.Component:
+    return rx.dropdown_menu.item(
+        rx.cond(team.here, icon("check"), rx.el.span(class_name="no-icon", aria_hidden="true")),
+        rx.el.span(team.name, class_name="team-option"),
+        rx.cond(team.here, rx.el.span("(shown now)", class_name="sr"), rx.fragment()),
+        on_select=ViewerState.switch_team(team.id),
     )
 
 
@@ -137,6 +182,7 @@ def _account_menu() -> rx.Component:
             ),
             rx.dropdown_menu.content(
                 rx.el.div(ViewerState.email, class_name="menu-head"),
+                rx.dropdown_menu.item("Your account", on_select=rx.redirect(ACCOUNT)),
                 rx.dropdown_menu.item("Switch theme", on_select=rx.toggle_color_mode),
                 rx.dropdown_menu.item("Sign out", on_select=submit),
                 align="end",
