@@ -93,13 +93,13 @@ def origin_of(url: str) -> str:
 def is_https_or_loopback(url: str) -> bool:
     """Return whether what is sent to the absolute `url` can be read by nobody on its way."""
     parts = urlsplit(url)
-    if parts.scheme.lower() == "https":
-        return True
-    host = (parts.hostname or "").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+    return parts.scheme.lower() == "https" or is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is this very machine."""
     try:
-        return ip_address(host).is_loopback
+        return host.lower() == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

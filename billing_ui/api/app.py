@@ -15,6 +15,7 @@ from billing_ui.api import (
     entries,
     health,
     metrics,
+    oidc,
     payments,
     teams,
     webhooks,
@@ -46,7 +47,7 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     app.state.readiness = readiness
     # They are looked through in this order: what is asked for most often stands first.
     parts = (
-        *(webhooks.router, billing.router, payments.router, auth.router, auth.forms),
+        *(webhooks.router, billing.router, payments.router, auth.router, auth.forms, oidc.router),
         *(teams.router, entries.router, entries.pages),
         *(activity.router, health.router, metrics.router, docs.router),
     )

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs, quote
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.background import BackgroundTask
 
@@ -14,6 +14,7 @@ from billing_ui.accounts.sessions import session_cookie, sign_in, sign_in_as, si
 from billing_ui.api.bodies import read_form, read_json
 from billing_ui.api.caller import cookie_token, require_own_origin, services_of
 from billing_ui.api.errors import BadRequest, Code, EnvelopeRoute, NoSuchPath
+from billing_ui.api.leaving import leaving_page
 from billing_ui.api.openapi import answers, takes
 from billing_ui.api.schemas import SignIn, Success, Token, success
 from billing_ui.billing.return_urls import BILLING_PAGE, SIGN_IN_PAGE, allowed_return_url
@@ -48,7 +49,7 @@ async def sign_in_by_form(request: Request) -> RedirectResponse:
     require_own_origin(request)
     services = services_of(request)
     form = await read_form(request)
-    destination = _destination(request, form)
+    destination = destination_of(request, form)
     email, password = form.get("email", ""), form.get("password", "")
     try:
         async with services.limits.counting_failed_sign_in(email):
@@ -56,7 +57,7 @@ async def sign_in_by_form(request: Request) -> RedirectResponse:
     except (InvalidCredentials, TooManyTries) as error:
         reason = "limited" if isinstance(error, TooManyTries) else "credentials"
         onward = f"&next={quote(destination, safe='')}" if destination else ""
-        return _see(services.settings, f"{SIGN_IN_PAGE}?error={reason}{onward}")
+        return see(services.settings, f"{SIGN_IN_PAGE}?error={reason}{onward}")
     return await signed_in(request, token, destination)
 
 
@@ -72,16 +73,21 @@ async def sign_in_to_demo(request: Request) -> RedirectResponse:
     if account is None:
         raise BadRequest(f"account: must be one of {', '.join(DEMO_ACCOUNTS)}")
     token = await sign_in_as(services.database, account.user_id)
-    return await signed_in(request, token, _destination(request, form))
+    return await signed_in(request, token, destination_of(request, form))
 
 
 @forms.post("/auth/sign-out")
-async def sign_out_by_form(request: Request) -> RedirectResponse:
-    """End the session and forget its cookie."""
+async def sign_out_by_form(request: Request) -> Response:
+    """End the session and forget its cookie; go on to sign out at the OpenID provider it came from."""
     require_own_origin(request)
-    settings = services_of(request).settings
+    services = services_of(request)
+    settings, single_sign_on = services.settings, services.single_sign_on
+    elsewhere = await single_sign_on.elsewhere(cookie_token(request))
     await _end_session(request)
-    response = _see(settings, SIGN_IN_PAGE)
+    url = await single_sign_on.sign_out_url(elsewhere) if elsewhere else None
+    response: Response = see(settings, SIGN_IN_PAGE)
+    if url is not None:
+        response = leaving_page(settings, url, "You are signed out here", "Sign out there too")
     response.headers["Set-Cookie"] = session_cookie(settings, None)
     return response
 
@@ -90,7 +96,7 @@ async def signed_in(request: Request, token: str, destination: str | None) -> Re
     """Give the browser a fresh token, which replaces the one it had, and send it on; to the billing page for None."""
     services = services_of(request)
     ended = await sign_out(services.database, cookie_token(request), replaced=True)
-    response = _see(services.settings, destination or BILLING_PAGE)
+    response = see(services.settings, destination or BILLING_PAGE)
     response.headers["Set-Cookie"] = session_cookie(services.settings, token)
     # Once the browser has the new cookie: its other tabs then find themselves signed in again.
     response.background = BackgroundTask(_empty_pages, services, ended)
@@ -109,12 +115,13 @@ async def _empty_pages(services: Services, session_id: UUID | None) -> None:
         await services.live.publish_session(session_id)
 
 
-def _see(settings: Settings, path: str) -> RedirectResponse:
+def see(settings: Settings, path: str) -> RedirectResponse:
+    """Send the browser on to a page of ours."""
     return RedirectResponse(settings.base_url + path, 303)
 
 
-def _destination(request: Request, form: dict[str, str]) -> str | None:
-    """Return where the person wanted to go before they had to sign in, if that is said and safe."""
+def destination_of(request: Request, form: dict[str, str]) -> str | None:
+    """Return where the person wanted to go before they had to sign in, if `form` or the page says so and it is safe."""
     wish = form.get("next")
     if not wish:
         # The form was sent before its page had come alive: what it would have said is in its address.

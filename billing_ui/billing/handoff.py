@@ -1,18 +1,18 @@
 """Sealed tickets that take a browser to a provider's page without its URL passing through the page's state."""
 
-import base64
-import hashlib
 import json
 from typing import Final
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 
+from billing_ui.accounts.sealing import box_for
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
 from billing_ui.payments.types import InvalidRequest, NotAllowed
 
 TICKET_LIFETIME_SECONDS: Final = 60
+_PURPOSE: Final = "departure"
 _EXPIRED: Final = "This link has expired. Open the page anew."
 
 
@@ -27,7 +27,7 @@ def seal_departure(services: Services, identity: Identity, url: str) -> str:
     if identity.session_id is None:
         raise NotAllowed
     sealed = json.dumps([str(identity.session_id), url]).encode()
-    return _box(services).encrypt_at_time(sealed, _seconds()).decode()
+    return box_for(services.settings, _PURPOSE).encrypt_at_time(sealed, _seconds()).decode()
 
 
 def open_departure(services: Services, identity: Identity, ticket: str) -> str:
@@ -37,21 +37,14 @@ def open_departure(services: Services, identity: Identity, ticket: str) -> str:
         InvalidRequest: who asks has no session, or the ticket is damaged, older than a minute or another session's.
     """
     try:
-        opened = _box(services).decrypt_at_time(ticket, TICKET_LIFETIME_SECONDS, _seconds())
+        box = box_for(services.settings, _PURPOSE)
+        opened = box.decrypt_at_time(ticket, TICKET_LIFETIME_SECONDS, _seconds())
     except (InvalidToken, ValueError):
         raise InvalidRequest(_EXPIRED) from None
     session_id, url = json.loads(opened)
     if identity.session_id is None or session_id != str(identity.session_id):
         raise InvalidRequest(_EXPIRED)
     return str(url)
-
-
-def _box(services: Services) -> Fernet:
-    # A key of its own, so that nothing signed elsewhere with SECRET_KEY passes for a ticket.
-    key = hashlib.blake2b(
-        services.settings.signing_key, digest_size=32, person=b"departure"
-    ).digest()
-    return Fernet(base64.urlsafe_b64encode(key))
 
 
 def _seconds() -> int:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from billing_ui.accounts.jwt_bearer import JwtBearers, TrustedIssuer
 from billing_ui.accounts.limits import Limits
+from billing_ui.accounts.oidc import SingleSignOn
 from billing_ui.accounts.oidc_keys import Issuer
 from billing_ui.billing.arrivals import Arrival, gather_arrivals
 from billing_ui.billing.group_commit import GroupCommit
@@ -73,6 +74,11 @@ class Services:
             for number, provider in self.settings.oidc_providers.items()
             if provider.audience
         )
+
+    @cached_property
+    def single_sign_on(self) -> SingleSignOn:
+        """Signing in at the OpenID providers."""
+        return SingleSignOn(self.settings, self.database, self.issuers)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,11 +1,15 @@
-"""The forms of the sign-in page: e-mail and password, and the demo accounts."""
+"""What the sign-in page offers: single sign-on, e-mail and password, and the demo accounts."""
+
+from typing import Any
 
 import reflex as rx
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS
-from billing_ui.components.buttons import icon_button
+from billing_ui.components.buttons import icon_button, plain_link
 from billing_ui.components.icons import icon
 from billing_ui.components.native_form import posts_to
+from billing_ui.settings import get_settings
+from billing_ui.states.addresses import backend_url
 from billing_ui.states.sign_in import SignInState
 
 _ALERT = "sign-in-failed"
@@ -22,7 +26,8 @@ _CAPTIONS = {
 
 
 def password_form() -> rx.Component:
-    """Return the form for e-mail and password, with the failure of the last try above it."""
+    """Return the form for e-mail and password, under single sign-on and the failure of the last try."""
+    providers = get_settings().oidc_providers
     failed = SignInState.failure != ""
     described = {
         "aria_invalid": failed,
@@ -31,17 +36,8 @@ def password_form() -> rx.Component:
     return rx.el.section(
         posts_to(
             "/auth/sign-in",
-            rx.cond(
-                failed,
-                rx.el.div(
-                    icon("warning"),
-                    rx.el.p(SignInState.failure, class_name="body"),
-                    role="alert",
-                    id=_ALERT,
-                    class_name="callout tone-red",
-                ),
-                rx.fragment(),
-            ),
+            *((_alert(SignInState.provider_failure), _single_sign_on()) if providers else ()),
+            _alert(SignInState.failure, id=_ALERT),
             _next_field(),
             rx.el.div(
                 rx.el.label("E-mail", html_for="email"),
@@ -50,7 +46,7 @@ def password_form() -> rx.Component:
                     name="email",
                     type="email",
                     auto_complete="username",
-                    auto_focus=True,
+                    auto_focus=not providers,
                     required=True,
                     class_name="input",
                     **described,
@@ -79,11 +75,44 @@ def password_form() -> rx.Component:
                 ),
                 class_name="field",
             ),
-            rx.el.button("Sign in", type="submit", class_name="btn solid large block"),
+            rx.el.button(
+                "Sign in",
+                type="submit",
+                class_name=f"btn {'outline' if providers else 'solid'} large block",
+            ),
             class_name="form",
         ),
         class_name="card box",
         aria_label="Sign in",
+    )
+
+
+def _alert(failure: rx.Var[str], **props: Any) -> rx.Component:
+    return rx.cond(
+        failure != "",
+        rx.el.div(
+            icon("warning"),
+            rx.el.p(failure, class_name="body"),
+            role="alert",
+            class_name="callout tone-red",
+            **props,
+        ),
+        rx.fragment(),
+    )
+
+
+def _single_sign_on() -> rx.Component:
+    """Return one link a provider; the first is the most likely way in."""
+    return rx.fragment(
+        *(
+            plain_link(
+                rx.fragment(icon("key"), f"Continue with {provider.label}"),
+                href=backend_url(f"/auth/oidc/{number}") + SignInState.onward,
+                class_name=f"btn {'outline' if place else 'solid'} large block",
+            )
+            for place, (number, provider) in enumerate(get_settings().oidc_providers.items())
+        ),
+        rx.el.p("or with a password", class_name="or"),
     )
 
 

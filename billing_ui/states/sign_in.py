@@ -1,11 +1,12 @@
 """The sign-in page: where to go afterwards, and what went wrong the last time."""
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import reflex as rx
 from reflex.event import EventSpec
 
+from billing_ui.accounts.oidc_errors import sentence_for
 from billing_ui.billing.return_urls import allowed_return_url
 from billing_ui.billing.services import current_services
 from billing_ui.payments.types import InvalidReturnUrl
@@ -24,7 +25,10 @@ class SignInState(rx.State):
 
     # Empty until the page is alive, which tells the backend that the form does not know yet.
     destination: str = ""
+    # The same as the query of a link.
+    onward: str = ""
     failure: str = ""
+    provider_failure: str = ""
     password_shown: bool = False
 
     @rx.event
@@ -32,7 +36,10 @@ class SignInState(rx.State):
         """Show the forms, or move on when somebody is signed in already."""
         query = self.router.url.query_parameters
         self.destination = destination_after(query.get("next"))
-        self.failure = _FAILURES.get(query.get("error", ""), "")
+        self.onward = f"?next={quote(self.destination, safe='')}"
+        reason = query.get("error", "")
+        self.failure = _FAILURES.get(reason, "")
+        self.provider_failure = sentence_for(reason, _label(query.get("provider", "")))
         self.password_shown = False
         if await greet(self) is not None:
             return rx.redirect(self.destination, replace=True)
@@ -42,6 +49,13 @@ class SignInState(rx.State):
     def toggle_password(self) -> None:
         """Show what is typed into the password field, or hide it again."""
         self.password_shown = not self.password_shown
+
+
+def _label(number: str) -> str:
+    """Return what people know the OpenID provider of this number as."""
+    providers = current_services().settings.oidc_providers
+    labels = {str(one): provider.label for one, provider in providers.items()}
+    return labels.get(number, "the sign-in provider")
 
 
 class HomeState(rx.State):
