@@ -1,6 +1,8 @@
-"""What is said while the page has lost its connection to the server."""
+"""What belongs to every page: a note while it has no connection, and what becomes of it when it is left."""
 
 import reflex as rx
+
+from billing_ui.components.kept_page import kept_page
 
 
 @rx.memo
@@ -16,5 +18,5 @@ def _connection_lost() -> rx.Component:
 
 
 def connection_overlay(stateful: bool) -> rx.Component | None:
-    """Return the note that stands over every page, in place of Reflex's own, which is for developers."""
-    return rx.fragment(_connection_lost()) if stateful else None
+    """Return what stands over every page, in place of Reflex's own note, which is for developers."""
+    return rx.fragment(_connection_lost(), kept_page()) if stateful else None

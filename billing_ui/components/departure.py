@@ -17,10 +17,6 @@ function leaveFor(departure, replaces) {
   if (replaces) window.location.replace(departure.address);
   else window.location.assign(departure.address);
 }
-function reloadWhenRestored(event) {
-  // A page out of the browser's back-forward cache has a dead websocket and a button still busy.
-  if (event.persisted) window.location.reload();
-}
 """
 
 
@@ -43,14 +39,12 @@ class _Leave(rx.Fragment):
         return [_CODE]
 
     def add_hooks(self) -> list[str | rx.Var[Any]]:
-        """Leave when there is an address; start afresh when restored from the browser's cache."""
+        """Leave when there is an address."""
         return [
             rx.Var(
                 f"useEffect(() => leaveFor({self.to!s}, {self.replaces!s}), [{self.to!s}])",
                 _var_data=VarData.merge(self.to._get_all_var_data()),
-            ),
-            "useEffect(() => { window.addEventListener('pageshow', reloadWhenRestored);"
-            " return () => window.removeEventListener('pageshow', reloadWhenRestored); }, [])",
+            )
         ]
 
     def _exclude_props(self) -> list[str]:
