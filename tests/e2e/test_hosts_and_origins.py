@@ -21,10 +21,10 @@ async def test_another_host_name_is_sent_to_the_real_one_with_its_address(
     await expect(page).to_have_url(f"{server.base_url}{PRICING}")
 
 
-async def open_websocket(server: Server, origin: str, token: str) -> aiohttp.WSMessage:
+async def open_websocket(server: Server, origin: str | None, token: str) -> aiohttp.WSMessage:
     """Open the pages' websocket as a page of `origin` would; return what the server says first."""
     url = f"{server.base_url}/_event/?EIO=4&transport=websocket"
-    headers = {"Origin": origin, "Cookie": f"billing_session={token}"}
+    headers = {"Cookie": f"billing_session={token}"} | ({"Origin": origin} if origin else {})
     async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers) as ws:
         return await ws.receive(timeout=10)
 
@@ -36,15 +36,29 @@ async def test_the_websocket_opens_for_the_sites_own_pages(server: Server, world
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "http://127.0.0.1:{port}", "http://localhost:1", "null"]
+    "origin",
+    ["https://evil.example", "http://127.0.0.1:{port}", "http://localhost:1", "null", None],
 )
-async def test_the_websocket_stays_shut_for_pages_of_other_sites(
-    server: Server, world: World, origin: str
+async def test_the_websocket_stays_shut_for_pages_of_other_sites_and_for_no_page_at_all(
+    server: Server, world: World, origin: str | None
 ) -> None:
     person = await world.newcomer()
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await open_websocket(server, origin.format(port=server.port), person.token)
-    assert refused.value.status in (400, 403)
+        await open_websocket(server, origin and origin.format(port=server.port), person.token)
+    assert refused.value.status == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/ping", "/_health", "/_event/", "/_upload", "/healthz", "/api/openapi.json", SIGN_IN]
+)
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_no_address_lets_another_sites_page_read_it(
+    server: Server, method: str, path: str
+) -> None:
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    async with httpx.AsyncClient(base_url=server.base_url, trust_env=False) as client:
+        answer = await client.request(method, path, headers=headers)
+    assert "access-control-allow-origin" not in answer.headers
 
 
 @pytest.mark.parametrize("path", PAGES)
