@@ -151,7 +151,7 @@ class TooManyInvitations(AccountError):
     default = "Too many invitations are open. Withdraw some first."
 
 
-class NotAPerson(AccountError):
-    """A program asks for what only a person can do."""
+class NotTheirAccount(AccountError):
+    """Whoever asks is no person who signed in here: a program, or somebody whom the product let in to one team."""
 
-    default = "Only a person who is signed in can do this."
+    default = "Sign in here to do this."

@@ -16,7 +16,7 @@ from billing_ui.accounts.errors import (
     EmailTaken,
     InvitedSomebodyElse,
     LinkUnknown,
-    NotAPerson,
+    NotTheirAccount,
     TooManyInvitations,
     Unauthenticated,
 )
@@ -184,11 +184,11 @@ async def accept(database: Database, token: str, visitor: Identity) -> UUID:
         LinkUnknown, LinkUsed, LinkRevoked, LinkExpired: it is of no use.
         InvitedSomebodyElse: it is for another person.
         AlreadyMember: they are in the team already; the invitation stays open.
-        NotAPerson: a program cannot join a team.
+        NotTheirAccount: a program cannot join a team, and whom the product let in is to sign in first.
         Unauthenticated: their session has ended meanwhile.
     """
-    if visitor.user_id is None or visitor.session_id is None:
-        raise NotAPerson
+    if visitor.user_id is None or visitor.session_id is None or visitor.entered:
+        raise NotTheirAccount
     async with database.write() as session:
         link = await find_link(session, LinkKind.INVITATION, token)
         if link.email is not None and link.email != visitor.email:
@@ -248,7 +248,7 @@ def _open(team_id: UUID) -> tuple[Any, ...]:
 
 
 async def _way(session: AsyncSession, link: OneTimeLink, visitor: Identity | None) -> Way:
-    if visitor is None or visitor.user_id is None:
+    if visitor is None or visitor.user_id is None or visitor.entered:
         known = link.email is not None and await find_user(session, link.email) is not None
         return Way.SIGN_IN if known else Way.SIGN_UP
     if link.email is not None and link.email != visitor.email:

@@ -95,7 +95,9 @@ async def load_members(database: Database, asker: Identity, first: int = 1) -> M
             role=Role(membership.role),
             joined_at=membership.created_at,
             last_owner=owners == 1 and membership.role == Role.OWNER,
-            resettable=user.password_hash is not None and user.id not in elsewhere,
+            resettable=user.password_hash is not None
+            and user.id not in elsewhere
+            and not asker.entered,
         )
         for user, membership in rows
     )
@@ -158,18 +160,29 @@ async def leave_team(database: Database, asker: Identity) -> None:
         await _take_out(session, asker, team_id, asker.user_id, AuditAction.MEMBER_LEFT)
 
 
+async def may_leave(database: Database, asker: Identity) -> bool:
+    """Return whether the asker can leave the team they look at: they may, and it keeps an owner."""
+    if asker.team_id is None or not asker.may(Action.LEAVE_TEAM):
+        return False
+    async with database.read() as session:
+        return asker.role != Role.OWNER or await _count(session, asker.team_id, Role.OWNER) > 1
+
+
 async def password_reset_link(database: Database, asker: Identity, user_id: UUID) -> str:
     """Return the token of a link by which a member of the asker's team chooses a new password.
 
     Whoever makes a link could also use it. So there is one only for somebody who has a password and is in no other
     team: their access is to nothing that an owner of this team has not already. That is looked at again when it is
-    used. For everybody else the operator has `billing-ui users reset-password`.
+    used. Nor is one made by an owner whom the product let in: that would make its API token a key to passwords.
+    For everybody else the operator has `billing-ui users reset-password`.
 
     Raises:
         NoTeam, NotAllowed: the asker may not.
         UnknownMember: nobody in the team has that id.
         OtherAccess: the person is in other teams as well, or has no password.
     """
+    if asker.entered:
+        raise NotAllowed("Sign in here to make a password link.")
     async with database.write() as session:
         team_id = await lock_and_require(session, asker, Action.MANAGE_MEMBERS)
         user, _ = await _member(session, team_id, user_id)
@@ -201,8 +214,8 @@ async def may_be_reset(session: AsyncSession, team_id: UUID, user: User) -> bool
 
 
 async def teams_of(database: Database, asker: Identity) -> tuple[TeamChoice, ...]:
-    """Return the teams that the asker is in, by name."""
-    if asker.user_id is None:
+    """Return the teams that the asker may look at, by name; none when the product let them in to this one alone."""
+    if asker.user_id is None or asker.entered:
         return ()
     query = (
         select(Team.id, Team.name)

@@ -11,7 +11,7 @@ from billing_ui.accounts.errors import (
     InvalidCredentials,
     LinkRevoked,
     LinkUnknown,
-    NotAPerson,
+    NotTheirAccount,
     Unauthenticated,
 )
 from billing_ui.accounts.links import find_link, use_link
@@ -79,11 +79,11 @@ async def change_password(
     Raises:
         InvalidCredentials: that is not the present password, or they have none.
         WeakPassword: the new one is not accepted.
-        NotAPerson: a program has no password.
+        NotTheirAccount: a program has no password, and whom the product let in is to sign in first.
         Unauthenticated: their session has ended meanwhile.
     """
-    if asker.user_id is None or asker.session_id is None:
-        raise NotAPerson
+    if asker.user_id is None or asker.session_id is None or asker.entered:
+        raise NotTheirAccount
     async with database.read() as session:
         user = await session.get_one(User, asker.user_id)
     matches, _ = await verify_password(current, user.password_hash)
@@ -105,7 +105,7 @@ async def change_password(
 
 async def has_password(database: Database, asker: Identity) -> bool:
     """Return whether the asker can sign in with a password."""
-    if asker.user_id is None:
+    if asker.user_id is None or asker.entered:
         return False
     async with database.read() as session:
         return (await session.get_one(User, asker.user_id)).password_hash is not None

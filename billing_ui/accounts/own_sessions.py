@@ -10,6 +10,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from billing_ui.accounts.audit import AuditAction, record_in_teams_of
+from billing_ui.accounts.errors import NotTheirAccount
 from billing_ui.accounts.sessions import IDLE_LIFETIME, Identity
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
@@ -33,7 +34,12 @@ class OwnSession:
 
 
 async def own_sessions(database: Database, asker: Identity) -> tuple[OwnSession, ...]:
-    """Return the asker's sessions, the present one first and then by when they were last in use."""
+    """Return the asker's sessions, the present one first and then by when they were last in use.
+
+    Raises:
+        NotTheirAccount: the product let them in, and not to this.
+    """
+    _require_account(asker)
     query = (
         select(AuthSession)
         .where(AuthSession.user_id == asker.user_id, *_holding())
@@ -59,7 +65,12 @@ async def own_sessions(database: Database, asker: Identity) -> tuple[OwnSession,
 
 
 async def end_session(database: Database, asker: Identity, session_id: UUID) -> bool:
-    """End one of the asker's sessions; return whether there was one, to be told to its open pages."""
+    """End one of the asker's sessions; return whether there was one, to be told to its open pages.
+
+    Raises:
+        NotTheirAccount: the product let them in, and not to this.
+    """
+    _require_account(asker)
     ended = delete(AuthSession).where(
         col(AuthSession.id) == session_id, col(AuthSession.user_id) == asker.user_id
     )
@@ -71,7 +82,12 @@ async def end_session(database: Database, asker: Identity, session_id: UUID) -> 
 
 
 async def end_all_sessions(database: Database, asker: Identity) -> tuple[UUID, ...]:
-    """End every session of the asker, the present one too, and return them, to be told to open pages."""
+    """End every session of the asker, the present one too, and return them, to be told to open pages.
+
+    Raises:
+        NotTheirAccount: the product let them in, and not to this.
+    """
+    _require_account(asker)
     ended = (
         delete(AuthSession)
         .where(col(AuthSession.user_id) == asker.user_id)
@@ -91,7 +107,12 @@ async def end_all_sessions(database: Database, asker: Identity) -> tuple[UUID, .
 
 
 async def look_at_team(database: Database, asker: Identity, team_id: UUID) -> bool:
-    """Let the asker's session look at another of their teams; return whether it is one of theirs."""
+    """Let the asker's session look at another of their teams; return whether it is one of theirs.
+
+    Raises:
+        NotTheirAccount: the product let them in, to one team alone.
+    """
+    _require_account(asker)
     theirs = select(Membership.team_id).where(
         Membership.user_id == asker.user_id, Membership.team_id == team_id
     )
@@ -113,6 +134,11 @@ async def ended_among(database: Database, session_ids: Collection[UUID]) -> froz
         async with database.read() as session:
             holding |= set((await session.exec(query)).all())
     return frozenset(wanted) - holding
+
+
+def _require_account(asker: Identity) -> None:
+    if asker.user_id is None or asker.entered:
+        raise NotTheirAccount
 
 
 def _holding() -> tuple[Any, ...]:

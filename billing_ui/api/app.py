@@ -14,6 +14,7 @@ from billing_ui.api import (
     docs,
     entries,
     health,
+    links,
     metrics,
     oidc,
     payments,
@@ -48,7 +49,7 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     # They are looked through in this order: what is asked for most often stands first.
     parts = (
         *(webhooks.router, billing.router, payments.router, auth.router, auth.forms, oidc.router),
-        *(teams.router, entries.router, entries.pages),
+        *(teams.router, entries.router, entries.pages, links.forms),
         *(activity.router, health.router, metrics.router, docs.router),
     )
     routes = [route for part in parts for route in part.routes]

@@ -11,6 +11,9 @@ SIGN_IN_PAGE: Final = "/sign-in"
 PRICING_PAGE: Final = "/pricing"
 BILLING_PAGE: Final = "/settings/billing"
 RETURN_PAGE: Final = "/settings/billing/return"
+ACCOUNT_PAGE: Final = "/settings/account"
+INVITATION_PAGE: Final = "/invitation"
+RESET_PAGE: Final = "/reset-password"
 
 MAX_LENGTH: Final = 2048
 _MAX_DECODINGS: Final = 5

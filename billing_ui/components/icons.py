@@ -11,6 +11,8 @@ _SHAPES: Final = {
     "canceling": "calendar-x",
     "card": "credit-card",
     "check": "check",
+    "choose": "chevrons-up-down",
+    "copy": "copy",
     "clock": "clock",
     "close": "x",
     "dash": "minus",

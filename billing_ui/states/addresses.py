@@ -15,8 +15,27 @@ PRICING: Final = return_urls.PRICING_PAGE
 BILLING: Final = return_urls.BILLING_PAGE
 RETURN: Final = return_urls.RETURN_PAGE
 ACTIVITY: Final = "/settings/activity"
+TOKENS: Final = "/settings/tokens"
+TEAM: Final = "/settings/team"
+ACCOUNT: Final = return_urls.ACCOUNT_PAGE
+INVITATION: Final = return_urls.INVITATION_PAGE
+RESET_PASSWORD: Final = return_urls.RESET_PAGE
 
-_OWN_PAGES: Final = frozenset({HOME, SIGN_IN, PRICING, BILLING, RETURN, ACTIVITY})
+_OWN_PAGES: Final = frozenset(
+    {
+        HOME,
+        SIGN_IN,
+        PRICING,
+        BILLING,
+        RETURN,
+        ACTIVITY,
+        TEAM,
+        ACCOUNT,
+        INVITATION,
+        RESET_PASSWORD,
+        TOKENS,
+    }
+)
 
 
 def is_own_page(url: str) -> bool:
@@ -27,6 +46,11 @@ def is_own_page(url: str) -> bool:
 def backend_url(path: str) -> str:
     """Return the absolute address of a backend route: the pages' own origin except in development."""
     return get_settings().browser_api_url + path
+
+
+def link_url(page: str, token: str) -> str:
+    """Return the address of a one-time link; browsers send nobody what stands behind the `#`."""
+    return f"{get_settings().base_url}{page}#{token}"
 
 
 def departure_url(ticket: str) -> str:
