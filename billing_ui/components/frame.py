@@ -17,6 +17,7 @@ from billing_ui.states.addresses import (
     PRICING,
     SIGN_IN,
     TEAM,
+    TOKENS,
 )
 from billing_ui.states.viewer import TeamOption, ViewerState
 
@@ -72,6 +73,11 @@ def _settings_navigation(here: str) -> rx.Component:
             rx.cond(ViewerState.came_from != "", _way_back(), rx.fragment()),
             entry(BILLING, "Billing", "invoice"),
             entry(TEAM, "Team", "people"),
+            rx.cond(
+                ViewerState.manages_tokens,
+                entry(TOKENS, "API tokens", "key"),
+                rx.fragment(),
+            ),
             rx.cond(
                 ViewerState.sees_activity,
                 entry(ACTIVITY, "Activity", "activity"),

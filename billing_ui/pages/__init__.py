@@ -16,8 +16,8 @@ from billing_ui.pages.pricing import pricing
 from billing_ui.pages.reset_password import reset_password
 from billing_ui.pages.returning import returning
 from billing_ui.pages.sign_in import sign_in
-from billing_ui.pages.tokens import tokens
 from billing_ui.pages.team import team
+from billing_ui.pages.tokens import tokens
 from billing_ui.states.activity import ActivityState
 from billing_ui.states.addresses import (
     ACCOUNT,

@@ -37,6 +37,7 @@ class ViewerState(rx.State):
     """Where the product that let them in wants them back."""
     teams: list[TeamOption] = []  # noqa: RUF012 - Reflex gives every tab its own
     sees_activity: bool = False
+    manages_tokens: bool = False
 
     @rx.event
     async def switch_team(self, team_id: str) -> None:
@@ -73,6 +74,7 @@ async def greet(state: rx.State) -> Identity | None:
             for team in theirs
         ]
         viewer.sees_activity = identity.may(Action.VIEW_ACTIVITY)
+        viewer.manages_tokens = identity.may(Action.MANAGE_TOKENS)
     return identity
 
 
