@@ -5,7 +5,14 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from billing_ui.accounts.errors import Unauthenticated
 from billing_ui.api.bodies import read_json
-from billing_ui.api.caller import by_bearer, by_bearer_or_cookie, by_cookie, services_of
+from billing_ui.api.caller import (
+    acting_for,
+    by_bearer,
+    by_bearer_or_cookie,
+    by_cookie,
+    services_of,
+    team_in_query,
+)
 from billing_ui.api.errors import Code, EnvelopeRoute
 from billing_ui.api.openapi import BEARER, COOKIE, answers, takes
 from billing_ui.api.schemas import (
@@ -35,6 +42,13 @@ _REFUSED = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND, Code.RATE_LIMITED
 _PROVIDER_FAILED = (Code.PROVIDER_MISMATCH, Code.PROVIDER_ERROR, Code.PROVIDER_UNAVAILABLE)
 _BAD_LINK = (Code.INVALID_REQUEST, Code.INVALID_RETURN_URL)
 
+_TEAM = {
+    "name": "team",
+    "in": "query",
+    "description": "External id or id of the team; an operator's token must name one, others may omit it.",
+    "schema": {"type": "string"},
+}
+
 router = APIRouter(route_class=EnvelopeRoute, tags=["Billing"])
 
 
@@ -45,8 +59,9 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["Billing"])
 )
 async def open_team_portal(request: Request) -> JSONResponse:
     """Open the provider's portal for the caller's team. The link is short-lived: make one per visit."""
-    identity = await by_bearer(request)
+    caller = await by_bearer(request)
     body = await read_json(request, OpenPortal)
+    identity = await acting_for(request, caller, body.team)
     opened = await open_portal(
         services_of(request),
         identity,
@@ -78,8 +93,9 @@ async def open_team_checkout(request: Request) -> JSONResponse:
 
     A team with a live subscription changes it in the portal instead, and is refused here.
     """
-    identity = await by_bearer_or_cookie(request)
+    caller = await by_bearer_or_cookie(request)
     body = await read_json(request, OpenCheckout)
+    identity = await acting_for(request, caller, body.team)
     opened = await open_checkout(
         services_of(request), identity, body.price_id, body.quantity, body.return_url
     )
@@ -88,12 +104,15 @@ async def open_team_checkout(request: Request) -> JSONResponse:
 
 @router.get(
     "/api/billing/subscription",
-    responses=answers(Success[BillingState], *_REFUSED),
-    openapi_extra=takes(by=[BEARER, COOKIE]),
+    responses=answers(
+        Success[BillingState], Code.INVALID_REQUEST, *_REFUSED, Code.PROVIDER_UNAVAILABLE
+    ),
+    openapi_extra=takes(by=[BEARER, COOKIE]) | {"parameters": [_TEAM]},
 )
 async def subscription(request: Request) -> JSONResponse:
     """Tell what the team has: its live subscriptions or, when it has none, the one that ended last."""
-    services, identity = services_of(request), await by_bearer_or_cookie(request)
+    services, caller = services_of(request), await by_bearer_or_cookie(request)
+    identity = await acting_for(request, caller, team_in_query(request))
     summary = await load_billing(services, identity)
     await services.limits.count_call(identity)
     plans = summary.plans
@@ -110,7 +129,9 @@ async def subscription(request: Request) -> JSONResponse:
 
 @router.get(
     "/api/billing/invoices",
-    responses=answers(Success[Invoices], Code.INVALID_REQUEST, *_REFUSED),
+    responses=answers(
+        Success[Invoices], Code.INVALID_REQUEST, *_REFUSED, Code.PROVIDER_UNAVAILABLE
+    ),
     openapi_extra=takes(by=[BEARER, COOKIE])
     | {
         "parameters": [
@@ -119,13 +140,15 @@ async def subscription(request: Request) -> JSONResponse:
                 "in": "query",
                 "description": "The `nextCursor` of the page before; absent for the newest invoices.",
                 "schema": {"type": "string"},
-            }
+            },
+            _TEAM,
         ]
     },
 )
 async def invoices(request: Request) -> JSONResponse:
     """List the team's invoices, newest first, 20 a page; needs billing rights."""
-    services, identity = services_of(request), await by_bearer_or_cookie(request)
+    services, caller = services_of(request), await by_bearer_or_cookie(request)
+    identity = await acting_for(request, caller, team_in_query(request))
     page = await load_invoices(
         services, identity, request.query_params.get("cursor"), INVOICES_A_PAGE
     )

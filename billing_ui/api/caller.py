@@ -14,6 +14,7 @@ from billing_ui.billing.services import Services
 from billing_ui.models import Role
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_MAX_ID = 255
 
 
 def services_of(request: Request) -> Services:
@@ -88,6 +89,18 @@ def bearer_token(request: Request) -> str | None:
     """Return the token in the Authorization header, None when it holds none of that kind."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def team_in_query(request: Request) -> str | None:
+    """Return the team that a request names in its address, or None.
+
+    Raises:
+        BadRequest: it can be no team's id.
+    """
+    team = request.query_params.get("team")
+    if team is not None and not (0 < len(team) <= _MAX_ID and team.isprintable()):
+        raise BadRequest("team: must be an external id or id of a team")
+    return team
 
 
 async def acting_for(request: Request, identity: Identity, team: str | None) -> Identity:

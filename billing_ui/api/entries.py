@@ -48,7 +48,7 @@ pages = APIRouter(route_class=EnvelopeRoute, include_in_schema=False)
     responses=answers(
         Success[EntryLink],
         *(Code.INVALID_REQUEST, Code.INVALID_RETURN_URL, Code.UNAUTHORIZED),
-        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.RATE_LIMITED),
+        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.RATE_LIMITED, Code.PROVIDER_UNAVAILABLE),
     ),
     openapi_extra=takes(MakeEntryLink, by=[BEARER]),
 )

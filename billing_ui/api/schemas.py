@@ -47,6 +47,12 @@ def _a_name(text: str) -> str:
 
 Id = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 """The provider's id of something."""
+NamedTeam = Annotated[
+    Id | None,
+    Field(
+        description="External id or id of the team; an operator's token must name one, others may omit it."
+    ),
+]
 ReturnUrl = Annotated[
     str,
     Field(
@@ -91,6 +97,7 @@ class OpenPortal(Body):
     """What a portal link is made of."""
 
     return_url: ReturnUrl
+    team: NamedTeam = None
     configuration: Annotated[
         Id | None, Field(description="One of the portal configurations this site allows.")
     ] = None
@@ -113,6 +120,7 @@ class OpenCheckout(Body):
     price_id: Id
     quantity: Quantity = 1
     return_url: ReturnUrl | None = None
+    team: NamedTeam = None
 
 
 ExternalId = Annotated[
@@ -158,9 +166,7 @@ class ProvisionTeam(Body):
 class MakeEntryLink(Body):
     """Whom to let in."""
 
-    team: Annotated[
-        Id | None, Field(description="External id or id of the team; a team's token may omit it.")
-    ] = None
+    team: NamedTeam = None
     user: Annotated[ExternalId, Field(description="External id of a member of the team.")]
     email: Annotated[
         Email | None,

@@ -24,7 +24,8 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["Embedding"])
     "/api/teams/{external_id}",
     responses=answers(
         Success[ListedTeam],
-        *(Code.INVALID_REQUEST, Code.UNAUTHORIZED, Code.FORBIDDEN, Code.RATE_LIMITED),
+        *(Code.INVALID_REQUEST, Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND),
+        *(Code.RATE_LIMITED, Code.PROVIDER_UNAVAILABLE),
     ),
     # It is read by hand, to answer in our own shape whatever stands there.
     openapi_extra={

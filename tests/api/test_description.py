@@ -25,11 +25,11 @@ PATHS = {
         "post": {"200", "400", "401", "403", "404", "409", "429", "500", "502", "503"}
     },
     "/api/payments/portal": {"post": {"200", "400", "401", "403", "404", "429", "500"}},
-    "/api/billing/subscription": {"get": {"200", "401", "403", "404", "429", "500"}},
-    "/api/billing/invoices": {"get": {"200", "400", "401", "403", "404", "429", "500"}},
+    "/api/billing/subscription": {"get": {"200", "400", "401", "403", "404", "429", "500", "503"}},
+    "/api/billing/invoices": {"get": {"200", "400", "401", "403", "404", "429", "500", "503"}},
     "/api/webhooks/{provider}": {"post": {"200", "400", "401", "404", "413", "500"}},
-    "/api/teams/{external_id}": {"put": {"200", "400", "401", "403", "429", "500"}},
-    "/api/sessions": {"post": {"200", "400", "401", "403", "404", "429", "500"}},
+    "/api/teams/{external_id}": {"put": {"200", "400", "401", "403", "404", "429", "500", "503"}},
+    "/api/sessions": {"post": {"200", "400", "401", "403", "404", "429", "500", "503"}},
     "/api/activity.csv": {"get": {"200", "400", "401", "403", "404", "429", "500"}},
     "/healthz": {"get": {"200", "500"}},
     "/readyz": {"get": {"200", "500", "503"}},
@@ -66,11 +66,15 @@ async def test_every_reference_in_it_leads_somewhere(client: httpx.AsyncClient) 
 
 async def test_it_tells_bodies_by_their_wire_names(client: httpx.AsyncClient) -> None:
     schemas = (await _document(client))["components"]["schemas"]
-    assert list(schemas["OpenPortal"]["properties"]) == ["returnUrl", "configuration", "flow"]
+    assert list(schemas["OpenPortal"]["properties"]) == [
+        *("returnUrl", "team", "configuration", "flow")
+    ]
     assert schemas["OpenPortal"]["required"] == ["returnUrl"]
     assert schemas["OpenPortal"]["additionalProperties"] is False
     assert "required" not in schemas["OpenOwnPortal"]
-    assert list(schemas["OpenCheckout"]["properties"]) == ["priceId", "quantity", "returnUrl"]
+    assert list(schemas["OpenCheckout"]["properties"]) == [
+        *("priceId", "quantity", "returnUrl", "team")
+    ]
 
 
 async def test_real_answers_are_what_it_says(client: httpx.AsyncClient, world: World) -> None:
