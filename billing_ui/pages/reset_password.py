@@ -29,7 +29,7 @@ def reset_password() -> rx.Component:
                 class_name="form",
             ),
             class_name="card box",
-            aria_label="New password",
+            aria_label="Password link",
         ),
     )
 
