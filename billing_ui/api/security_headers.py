@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urlsplit
@@ -93,7 +92,6 @@ def page_policy(html: str, settings: Settings) -> str:
     )
 
 
-@lru_cache(maxsize=4)
 def document_policy(html: str) -> str:
     """Return the policy of the document `html`, which has style sheets of its own and no scripts."""
     return _policy(
