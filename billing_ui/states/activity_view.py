@@ -101,7 +101,7 @@ def activity_when(moment: datetime, reader: Reader, now: datetime) -> str:
 
 
 def _line(entry: AuditEntry, reader: Reader, now: datetime) -> ActivityLine:
-    told = _TELL[AuditAction(entry.action)](entry, reader)
+    told = _told(entry, reader)
     parts = (told.detail, f"From {entry.address}" if entry.address else "")
     return ActivityLine(
         key=str(entry.id),
@@ -114,6 +114,14 @@ def _line(entry: AuditEntry, reader: Reader, now: datetime) -> ActivityLine:
         moment=entry.at.isoformat(timespec="seconds"),
         title=reader.date_and_time(entry.at),
     )
+
+
+def _told(entry: AuditEntry, reader: Reader) -> _Told:
+    try:
+        return _TELL[AuditAction(entry.action)](entry, reader)
+    except ValueError:
+        # Within a year there are other versions of this program, and what they wrote stays as it is.
+        return _Told("plan", entry.action.replace("_", " ").capitalize(), entry.target)
 
 
 def _who(entry: AuditEntry) -> str:
@@ -145,9 +153,14 @@ def _as_role(icon: str, sentence: str) -> _Tell:
     return told
 
 
-def _signed_in(entry: AuditEntry, _: Reader) -> _Told:
-    method = entry.details.get("method")
-    return _Told("lock", "Signed in", _METHODS[SignInMethod(method)] if method else "")
+def _with_method(sentence: str) -> _Tell:
+    """Tell a sign-in, and how somebody proved who they are or tried to."""
+
+    def told(entry: AuditEntry, _: Reader) -> _Told:
+        method = entry.details.get("method")
+        return _Told("lock", sentence, _METHODS[SignInMethod(method)] if method else "")
+
+    return told
 
 
 def _signed_out(entry: AuditEntry, _: Reader) -> _Told:
@@ -200,8 +213,8 @@ def _role(name: Any) -> str:
 
 
 _TELL: Final[dict[AuditAction, _Tell]] = {
-    AuditAction.SIGN_IN: _signed_in,
-    AuditAction.SIGN_IN_FAILED: _plainly("lock", "Sign-in failed"),
+    AuditAction.SIGN_IN: _with_method("Signed in"),
+    AuditAction.SIGN_IN_FAILED: _with_method("Sign-in failed"),
     AuditAction.SIGN_OUT: _signed_out,
     AuditAction.SIGNED_OUT_EVERYWHERE: _signed_out_everywhere,
     AuditAction.PASSWORD_CHANGED: _plainly("lock", "New password for {target}"),

@@ -238,6 +238,8 @@ TWO_CHANGES = dump_changes(
     ("made", "sentence", "detail"),
     [
         (entry(AuditAction.SIGN_IN, method="oidc"), "Signed in", "With single sign-on"),
+        (entry(AuditAction.SIGN_IN_FAILED), "Sign-in failed", ""),
+        (entry(AuditAction.SIGN_IN_FAILED, method="oidc"), "Sign-in failed", "With single sign-on"),
         (entry(AuditAction.SIGN_OUT), "Signed out", ""),
         (entry(AuditAction.SIGN_OUT, replaced=True), "Signed out", "By signing in anew"),
         (
@@ -311,6 +313,20 @@ def test_every_action_has_words_and_an_icon_also_without_details(action: AuditAc
     [line] = activity_lines([entry(action)], AMERICAN, NOW)
     assert line.sentence[0].isupper() or not line.sentence[0].isalpha()
     assert line.icon in ACTIVITY_ICONS
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        entry(AuditAction.VISIT_SETTLED, "Pro", changes=[{"kind": "of another version"}]),
+        entry(AuditAction.SIGN_IN, method="by carrier pigeon"),
+        AuditEntry(id=1, at=NOW, actor_kind="user", action="team_renamed", target="Acme"),
+    ],
+)
+def test_what_another_version_wrote_is_told_by_its_name(made: AuditEntry) -> None:
+    [line] = activity_lines([made], AMERICAN, NOW)
+    assert line.sentence == made.action.replace("_", " ").capitalize()
+    assert line.detail == made.target
 
 
 def test_from_where_it_was_done_is_said_and_what_did_it() -> None:
