@@ -3,7 +3,7 @@
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -24,14 +24,18 @@ class SigningIssuer:
     Attributes:
         keys: what it publishes; a test may change it at any moment.
         pages: what it answers at each path, as text; paths it does not have are 404.
+        statuses: with which status it answers at a path, when not with 200.
         asked: the paths it was asked for, in order.
+        posted: what it was sent, with the headers, in order.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.keys: list[Key] = [rsa_key("first")]
         self.pages: dict[str, str] = {}
+        self.statuses: dict[str, int] = {}
         self.asked: list[str] = []
+        self.posted: list[tuple[Mapping[str, str], str]] = []
 
     def page(self, path: str) -> str | None:
         """Return what stands at `path`."""
@@ -101,10 +105,18 @@ def running_issuer() -> Iterator[SigningIssuer]:
         def do_GET(self) -> None:
             answer = issuer.page(self.path)
             body = (answer or "").encode()
-            self.send_response(404 if answer is None else 200)
+            status = 404 if answer is None else issuer.statuses.get(self.path, 200)
+            self.send_response(status)
+            if status // 100 == 3:
+                self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            issuer.posted.append((dict(self.headers), body))
+            self.do_GET()
 
         def log_message(self, *_: Any) -> None:
             return
