@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 class Wake:
-    """A bell: whoever waits is woken when it rings, or when its patience ends.
+    """A bell: whoever waits is woken when it rings, in the order they came, or when its patience ends.
 
     It only saves time. Work stands in the database, where whoever wakes by itself finds it too.
 
@@ -19,7 +19,7 @@ class Wake:
         """Begin with nobody waiting."""
         self.rings = 0
         self.relay: Callable[[], None] | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._attended = False
 
     def ring(self) -> None:
@@ -45,9 +45,9 @@ class Wake:
         if since is not None and since != self.rings:
             return
         future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
+        self._waiting[future] = None
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(future, seconds)
         finally:
-            self._waiting.discard(future)
+            del self._waiting[future]
