@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from billing_ui.accounts import teams, users
+from billing_ui.accounts import oidc, teams, users
 from billing_ui.billing.services import Services
 from billing_ui.commands.running import run
 from billing_ui.models import Role
@@ -54,6 +54,23 @@ def reset_password(email: Email, password_stdin: PasswordStdin = False) -> None:
         typer.echo(f"Changed the password of {email} and ended every session.")
 
     run(reset, tells=True)
+
+
+@app.command("link")
+def link_identity(
+    email: Email,
+    issuer: Annotated[str, typer.Option("--issuer", help="The OpenID provider's issuer.")],
+    subject: Annotated[
+        str, typer.Option("--subject", help="Who the person is there: the claim `sub`.")
+    ],
+) -> None:
+    """Let a person sign in at an OpenID provider as well; make sure first that they are the same."""
+
+    async def link(services: Services) -> None:
+        user = await oidc.link_identity(services.database, email, issuer, subject)
+        typer.echo(f"{user.email} can sign in as {subject} at {issuer}.")
+
+    run(link)
 
 
 def _read_password(from_stdin: bool) -> str:

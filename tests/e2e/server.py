@@ -141,7 +141,7 @@ class Server:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if name not in theirs and not name.startswith("REFLEX_")
+            if name not in theirs and not name.startswith(("REFLEX_", "OIDC_"))
         }
         inherited = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
         return {

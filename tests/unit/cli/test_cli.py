@@ -148,6 +148,19 @@ def test_a_password_can_be_changed(file: Path) -> None:
     assert (missing.exit_code, missing.stderr.strip()) == (1, "No user has this e-mail.")
 
 
+def test_a_user_can_be_tied_to_who_they_are_at_an_openid_provider(file: Path) -> None:
+    create()
+    create("grace@example.com")
+    at_provider = ("--issuer", "https://id.example.com", "--subject", "248289761001")
+    result = run("users", "link", "--email", "Ada@Example.com", *at_provider)
+    assert result.exit_code == 0, result.output
+    told = "ada@example.com can sign in as 248289761001 at https://id.example.com."
+    assert result.stdout.strip() == told
+    again = run("users", "link", "--email", "grace@example.com", *at_provider)
+    told = "Another user signs in with this issuer and subject already."
+    assert (again.exit_code, again.stderr.strip()) == (1, told)
+
+
 def test_a_team_that_two_share_a_name_with_must_be_given_by_id(file: Path) -> None:
     create()
     engine = create_engine(f"sqlite:///{file}")
