@@ -1,5 +1,6 @@
 """Filling an empty database with the demo."""
 
+from datetime import timedelta
 from typing import Final
 
 import httpx
@@ -33,6 +34,9 @@ _COLLEAGUES: Final = (
     "Harper Quill",
 )
 """Members of the team of "active" who never sign in; with the two who do, ten of its seats are taken."""
+_BILLING_MANAGER: Final = _COLLEAGUES[0]
+_WEEKS_BETWEEN: Final = 5
+"""Since one of them joined, until the next did."""
 
 
 async def prepare_demo(services: Services, sandbox_url: str) -> None:
@@ -74,7 +78,7 @@ async def _create_teams(services: Services) -> None:
 
 async def _create_people(services: Services) -> None:
     """Create who signs in by a button, and the colleagues who take up seats beside them."""
-    active = DEMO_ACCOUNTS["active"]
+    active, now = DEMO_ACCOUNTS["active"], utc_now()
     domain = active.email.partition("@")[2]
     people = [
         (await new_user(account.email, None, account.name, user_id=account.user_id), account)
@@ -87,7 +91,21 @@ async def _create_people(services: Services) -> None:
     async with services.database.write() as session:
         for user, account in people:
             await add_user(session, user)
-            session.add(Membership(team_id=account.team_id, user_id=user.id, role=account.role))
-        for user in colleagues:
+            session.add(
+                Membership(
+                    team_id=account.team_id,
+                    user_id=user.id,
+                    role=account.role,
+                    created_at=now - timedelta(weeks=(len(colleagues) + 1) * _WEEKS_BETWEEN),
+                )
+            )
+        for number, user in enumerate(reversed(colleagues), 1):
             await add_user(session, user)
-            session.add(Membership(team_id=active.team_id, user_id=user.id, role=Role.MEMBER))
+            session.add(
+                Membership(
+                    team_id=active.team_id,
+                    user_id=user.id,
+                    role=Role.BILLING_MANAGER if user.name == _BILLING_MANAGER else Role.MEMBER,
+                    created_at=now - timedelta(weeks=number * _WEEKS_BETWEEN),
+                )
+            )

@@ -120,6 +120,7 @@ def _password() -> rx.Component:
             field(
                 "Present password",
                 "current",
+                failure=AccountState.failure,
                 type="password",
                 auto_complete="current-password",
                 required=True,

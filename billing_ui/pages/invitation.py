@@ -103,6 +103,7 @@ def _sign_up() -> rx.Component:
             field(
                 "E-mail",
                 "email",
+                failure=InvitationState.failure,
                 type="email",
                 required=True,
                 max_length=320,

@@ -9,7 +9,7 @@ from billing_ui.accounts.invitations import look_at
 from billing_ui.accounts.new_passwords import whose_reset
 from billing_ui.billing.services import current_services
 from billing_ui.states.failures import Problem, problem_of
-from billing_ui.states.password_words import failure_in_words
+from billing_ui.states.password_words import FormFailure, failure_in_words
 from billing_ui.states.session import hand_over, identity_of
 from billing_ui.states.team_view import ROLE_WORDS
 
@@ -27,7 +27,7 @@ class InvitationState(rx.State):
     asked: int = 0
     looked: bool = False
     problem: Problem = Problem()
-    failure: str = ""
+    failure: FormFailure = FormFailure()
     team_name: str = ""
     role: str = ""
     email: str = ""
@@ -68,7 +68,7 @@ class ResetState(rx.State):
     asked: int = 0
     looked: bool = False
     problem: Problem = Problem()
-    failure: str = ""
+    failure: FormFailure = FormFailure()
     email: str = ""
 
     @rx.event

@@ -25,7 +25,7 @@ from billing_ui.states.devices import device_of
 from billing_ui.states.failures import KNOWN_FAILURES, in_words
 from billing_ui.states.leaving import Departure, depart_for
 from billing_ui.states.live_pages import open_pages
-from billing_ui.states.password_words import failure_in_words
+from billing_ui.states.password_words import FormFailure, failure_in_words
 from billing_ui.states.session import hand_over, identity_of, reader_of
 from billing_ui.states.viewer import greet
 
@@ -63,7 +63,7 @@ class AccountState(rx.State):
     entered: bool = False
     sessions: list[SessionView] = []  # noqa: RUF012 - Reflex gives every tab its own
     has_password: bool = False
-    failure: str = ""
+    failure: FormFailure = FormFailure()
     said: str = ""
     problem: str = ""
     departure: Departure = Departure()

@@ -118,6 +118,24 @@ async def test_somebody_signed_in_accepts_with_one_button_and_switches_back(
         await expect(each.get_by_text("for Bluefin Studio")).to_be_visible()
 
 
+async def test_whom_an_invitation_is_for_signs_in_and_comes_back_to_it(
+    visitors: Visitors, world: World
+) -> None:
+    owner, other = await world.newcomer("Northwind Labs"), await world.newcomer("Bluefin Studio")
+    email = await with_password(world, other)
+    page = await visitors.arrive(TEAM, owner)
+    await members_shown(page)
+    guest = await visitors.arrive(await invite(page, email, "Member"))
+    await expect(region(guest, "Invitation")).to_contain_text(f"Sign in as {email} to accept.")
+    await guest.get_by_role("link", name="Sign in").click()
+    await guest.get_by_label("E-mail").fill(email)
+    await guest.get_by_label("Password", exact=True).fill(PASSWORD)
+    await button(guest, "Sign in").click()
+    await button(guest, "Accept invitation").click()
+    await billing_shown(guest)
+    await expect(button(guest, "Team: Northwind Labs")).to_be_visible()
+
+
 async def test_an_invitation_for_somebody_else_is_refused_and_a_broken_one_says_so(
     visitors: Visitors, world: World
 ) -> None:

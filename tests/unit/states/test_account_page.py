@@ -116,10 +116,13 @@ async def test_what_came_of_the_password_form_is_said(services: Services, owner:
     tab = Tab(owner, path="/settings/account?error=current")
     await tab.send(AccountState.load)
     state = await tab.state(AccountState)
-    assert state.failure == "Your present password is another one."
+    assert (state.failure.words, state.failure.field) == (
+        "Your present password is another one.",
+        "current",
+    )
     tab.sign_in(owner, path="/settings/account?said=password&error=%3Cscript%3E")
     await tab.send(AccountState.load)
-    assert (state.failure, state.said) == (
+    assert (state.failure.words, state.said) == (
         "",
         "Your password is changed. All your other sessions have ended.",
     )

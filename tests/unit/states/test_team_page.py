@@ -230,6 +230,7 @@ async def test_a_password_link_says_whose_it_is(
     await visitor.send(ResetState.look, token)
     shown = await visitor.state(ResetState)
     assert shown.email == "ada@example.com"
-    assert shown.failure.startswith("Many people use this password")
+    assert shown.failure.words.startswith("Many people use this password")
+    assert shown.failure.field == "password"
     await visitor.send(ResetState.look, "altered")
     assert (shown.email, shown.problem.title) == ("", "This link isn't valid.")
