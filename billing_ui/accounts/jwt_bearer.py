@@ -108,16 +108,11 @@ class JwtBearers:
         if trusted is None:
             raise InvalidBearer("The token is from another issuer.")
         claims = await verified_claims(unverified, trusted.issuer, trusted.audience, now=self._now)
-        team = claims.get(TEAM_CLAIM)
-        person = {"issuer": trusted.issuer.issuer, "subject": claims["sub"]}
-        if team is None:
-            found = await database.fetch(_IN_FIRST_TEAM, **person)
-        elif isinstance(team, str):
-            found = await database.fetch(
-                _IN_NAMED_TEAM, external_id=team, team_id=_as_id(team), **person
-            )
-        else:
+        team, subject = claims.get(TEAM_CLAIM), claims["sub"]
+        if not (team is None or isinstance(team, str)):
             raise InvalidBearer("The team in the token is not a text.")
+        # What no column can hold is nobody's: databases do not even take it as a question.
+        found = await self._find(database, trusted, subject, team) if subject.isprintable() else []
         if not found:
             raise InvalidBearer("The person in the token is not known here.")
         [row] = found
@@ -131,6 +126,17 @@ class JwtBearers:
             team_id=row.team_id,
             team_name=row.team_name or "",
             role=Role(row.role) if row.role else None,
+        )
+
+    async def _find(
+        self, database: Database, trusted: TrustedIssuer, subject: str, team: str | None
+    ) -> list[_Found]:
+        person = {"issuer": trusted.issuer.issuer, "subject": subject}
+        if team is None:
+            return await database.fetch(_IN_FIRST_TEAM, **person)
+        name = team if team.isprintable() else ""
+        return await database.fetch(
+            _IN_NAMED_TEAM, external_id=name, team_id=_as_id(name), **person
         )
 
 

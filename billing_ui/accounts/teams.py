@@ -84,6 +84,8 @@ async def find_team(database: Database, name_or_id: str) -> Team:
 
 async def find_named_team(database: Database, external_or_own_id: str) -> Team | None:
     """Return the team that a program names: by what the product calls it, else by our id; None when there is none."""
+    if not external_or_own_id.isprintable():
+        return None
     async with database.read() as session:
         query = select(Team).where(Team.external_id == external_or_own_id)
         team = (await session.exec(query)).one_or_none()

@@ -7,9 +7,14 @@ from fastapi.responses import StreamingResponse
 
 from billing_ui.accounts.audit import AuditKind, Filter, export_csv
 from billing_ui.accounts.permissions import Action, require
-from billing_ui.api.caller import by_bearer_or_cookie, services_of
+from billing_ui.api.caller import (
+    acting_for,
+    by_bearer_or_cookie,
+    services_of,
+    team_in_query,
+)
 from billing_ui.api.errors import BadRequest, Code, EnvelopeRoute
-from billing_ui.api.openapi import BEARER, COOKIE, answers, takes
+from billing_ui.api.openapi import BEARER, COOKIE, TEAM_IN_QUERY, answers, takes
 from billing_ui.api.schemas import Failure
 from billing_ui.clock import utc_now
 
@@ -41,18 +46,19 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
     responses=answers(
         Failure,
         *(Code.INVALID_REQUEST, Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND),
-        Code.RATE_LIMITED,
+        *(Code.RATE_LIMITED, Code.PROVIDER_UNAVAILABLE),
     )
     | {200: _CSV},
-    openapi_extra=takes(by=[BEARER, COOKIE]) | {"parameters": _PARAMETERS},
+    openapi_extra=takes(by=[BEARER, COOKIE]) | {"parameters": [*_PARAMETERS, TEAM_IN_QUERY]},
 )
 async def activity_csv(request: Request) -> StreamingResponse:
     """Export who did what in the team during the past year; for its owners and billing managers.
 
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    identity = await by_bearer_or_cookie(request)
+    caller = await by_bearer_or_cookie(request)
     which = Filter(_kind(request), request.query_params.get("person", ""))
+    identity = await acting_for(request, caller, team_in_query(request))
     team_id = require(identity, Action.VIEW_ACTIVITY)
     services = services_of(request)
     await services.limits.count_call(identity)

@@ -14,7 +14,7 @@ from billing_ui.api.caller import (
     team_in_query,
 )
 from billing_ui.api.errors import Code, EnvelopeRoute
-from billing_ui.api.openapi import BEARER, COOKIE, answers, takes
+from billing_ui.api.openapi import BEARER, COOKIE, TEAM_IN_QUERY, answers, takes
 from billing_ui.api.schemas import (
     BillingState,
     Flow,
@@ -41,13 +41,6 @@ INVOICES_A_PAGE = 20
 _REFUSED = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.NOT_FOUND, Code.RATE_LIMITED)
 _PROVIDER_FAILED = (Code.PROVIDER_MISMATCH, Code.PROVIDER_ERROR, Code.PROVIDER_UNAVAILABLE)
 _BAD_LINK = (Code.INVALID_REQUEST, Code.INVALID_RETURN_URL)
-
-_TEAM = {
-    "name": "team",
-    "in": "query",
-    "description": "External id or id of the team; an operator's token must name one, others may omit it.",
-    "schema": {"type": "string"},
-}
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["Billing"])
 
@@ -107,7 +100,7 @@ async def open_team_checkout(request: Request) -> JSONResponse:
     responses=answers(
         Success[BillingState], Code.INVALID_REQUEST, *_REFUSED, Code.PROVIDER_UNAVAILABLE
     ),
-    openapi_extra=takes(by=[BEARER, COOKIE]) | {"parameters": [_TEAM]},
+    openapi_extra=takes(by=[BEARER, COOKIE]) | {"parameters": [TEAM_IN_QUERY]},
 )
 async def subscription(request: Request) -> JSONResponse:
     """Tell what the team has: its live subscriptions or, when it has none, the one that ended last."""
@@ -141,7 +134,7 @@ async def subscription(request: Request) -> JSONResponse:
                 "description": "The `nextCursor` of the page before; absent for the newest invoices.",
                 "schema": {"type": "string"},
             },
-            _TEAM,
+            TEAM_IN_QUERY,
         ]
     },
 )

@@ -1,6 +1,6 @@
 """The API's own description: every answer and error of a route, as they really leave."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -26,8 +26,28 @@ counted. `Retry-After` says in how many seconds to try again.
 A Bearer token goes before a cookie. A POST with the cookie needs this site's `Origin`.
 """
 
+_BEARER_DESCRIPTION: Final = """
+One of three, told apart by their shape:
+
+- an **API token** (`bui_…`), which acts for its team within its scopes `portal`, `read` and `checkout`; an operator's \
+token acts for the `team` that the call names;
+- an access token (JWT) of the **OpenID provider** this site trusts, for its audience: acts for its person, in the \
+team of its claim `team` or else their first one;
+- the token of a **session**, as `/api/auth/sign-in` answers it.
+
+`WWW-Authenticate` says why a JWT was refused.
+"""
+
 BEARER: Final = "bearer"
 COOKIE: Final = "cookie"
+
+TEAM_IN_QUERY: Final[Mapping[str, Any]] = {
+    "name": "team",
+    "in": "query",
+    "description": "External id or id of the team; an operator's token must name one, others may omit it.",
+    "schema": {"type": "string"},
+}
+"""How a call without a body names the team it is about."""
 
 
 def answers(
@@ -68,7 +88,12 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], cookie_name: str) 
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}))
     components["securitySchemes"] = {
-        BEARER: {"type": "http", "scheme": "bearer"},
-        COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie_name},
+        BEARER: {"type": "http", "scheme": "bearer", "description": _BEARER_DESCRIPTION},
+        COOKIE: {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": cookie_name,
+            "description": "The session of somebody who signed in with this browser.",
+        },
     }
     return document

@@ -4,7 +4,7 @@ import reflex as rx
 
 from billing_ui.components.ask_first import ask_first
 from billing_ui.components.banner import banner
-from billing_ui.components.buttons import button
+from billing_ui.components.buttons import button, icon_button
 from billing_ui.components.copy_button import copy_button
 from billing_ui.components.icons import icon
 from billing_ui.states.tokens import LIST_HEADING, NAME_FIELD, NEW_TOKEN, TokensState
@@ -35,7 +35,7 @@ def new_token() -> rx.Component:
         tone="green",
         icon_name="active",
         role="status",
-        action=button("Done", look="ghost", on_click=TokensState.done),
+        action=icon_button("close", "Dismiss", on_click=TokensState.done),
         hidden=TokensState.made == "",
     )
 
@@ -126,6 +126,7 @@ def _scope(value: str, meaning: str) -> rx.Component:
     return rx.el.label(
         rx.el.input(type="checkbox", name=value, default_checked=value == "portal"),
         rx.el.span(value, class_name="badge slim text tone-gray"),
+        " ",
         rx.el.span(meaning),
     )
 

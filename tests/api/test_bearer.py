@@ -214,7 +214,7 @@ async def test_an_operators_token_acts_for_the_team_it_names(
         acting = await acting_for(request, operator, name)
         assert (acting.team_id, acting.role) == (owner.team.id, Role.OWNER)
         assert (acting.operator, acting.scopes) == (True, frozenset({Scope.READ}))
-    for missing in (None, "", "southwind", str(uuid4())):
+    for missing in (None, "", "southwind", str(uuid4()), "a\x00b", "\ud800"):
         with pytest.raises(NoTeam, match="Team not found"):
             await acting_for(request, operator, missing)
 

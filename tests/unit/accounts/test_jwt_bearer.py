@@ -130,7 +130,7 @@ async def test_a_team_that_the_person_is_not_in_is_not_found(
     await team_of(database, ada)
     bob = await known(database, issuer.url, "bob")
     foreign = await team_of(database, bob, external_id="southwind")
-    for name in ("southwind", str(foreign.id), "nowhere", str(uuid4()), ""):
+    for name in ("southwind", str(foreign.id), "nowhere", str(uuid4()), "", "a\x00b", "\ud800"):
         with pytest.raises(NoTeam):
             await bearers.identify(database, issuer.token(team=name))
 
@@ -249,6 +249,14 @@ _REFUSED: dict[str, tuple[Callable[[SigningIssuer], str], str]] = {
     "about no text": (
         lambda issuer: issuer.token(sub=7),
         "The token does not say who it is about.",
+    ),
+    "about what no text can be": (
+        lambda issuer: issuer.token("a\x00b"),
+        "The person in the token is not known here.",
+    ),
+    "about half a letter": (
+        lambda issuer: issuer.token("\ud800"),
+        "The person in the token is not known here.",
     ),
     "with a team that is no text": (
         lambda issuer: issuer.token(team=["northwind"]),
