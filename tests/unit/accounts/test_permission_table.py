@@ -218,6 +218,7 @@ async def person(place: Place, role: Role, action: Action) -> str:
     """Return the session token of somebody who is `role` in a team with another owner."""
     account = await place.team(subscribed=action is not Action.CHECKOUT)
     somebody = await new_member(place.services, account, role)
+    assert somebody.user_id is not None
     return await sign_in_as(place.services.database, somebody.user_id)
 
 

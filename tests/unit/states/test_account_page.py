@@ -16,6 +16,12 @@ from tests.unit.states.tab import Tab, redirect_of
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
+async def another_session(services: Services, account: Account) -> str:
+    """Return the token of a new session of the team's owner."""
+    assert account.identity.user_id is not None
+    return await sign_in_as(services.database, account.identity.user_id)
+
+
 @pytest.mark.parametrize(
     ("user_agent", "device"),
     [
@@ -53,7 +59,7 @@ async def test_my_sessions_are_shown_with_this_one_marked(
     services: Services, account: Account
 ) -> None:
     with client_bound("203.0.113.7", FIREFOX):
-        token = await sign_in_as(services.database, account.identity.user_id)
+        token = await another_session(services, account)
     tab = Tab(token, path="/settings/account")
     await tab.send(AccountState.load)
     state = await tab.state(AccountState)
@@ -66,7 +72,7 @@ async def test_my_sessions_are_shown_with_this_one_marked(
 async def test_i_sign_out_one_of_mine_and_nobody_elses(
     services: Services, account: Account, owner: str, stranger: str
 ) -> None:
-    other = await sign_in_as(services.database, account.identity.user_id)
+    other = await another_session(services, account)
     tab = Tab(owner, path="/settings/account")
     await tab.send(AccountState.load)
     state = await tab.state(AccountState)
