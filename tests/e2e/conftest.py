@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 
 from billing_ui.billing.services import Services
 from tests.chromium import open_chromium
+from tests.conftest import free_port
 from tests.e2e.factories import World
 from tests.e2e.sandbox import Sandbox
 from tests.e2e.server import LOCK, Server
@@ -38,10 +39,17 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def product_port() -> int:
+    """Where the product stands that people may be sent back to."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, product_port: int) -> Iterator[Server]:
     """The running application."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
-    running = Server(tmp_path_factory.mktemp("e2e"))
+    allowed = {"ALLOWED_RETURN_ORIGINS": f"http://127.0.0.1:{product_port}"}
+    running = Server(tmp_path_factory.mktemp("e2e"), allowed)
     with FileLock(LOCK):
         running.start()
         yield running
