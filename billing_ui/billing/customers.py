@@ -144,7 +144,7 @@ async def ensure_customer(services: Services, identity: Identity, team_id: UUID)
     customer of equal requests.
 
     Args:
-        identity: whose e-mail and team name a new customer gets.
+        identity: whose e-mail, if they have one, and team name a new customer gets.
 
     Raises:
         PaymentError: as `Driver.ensure_customer`.
@@ -188,7 +188,8 @@ async def claim_customer(services: Services, identity: Identity, team_id: UUID) 
                 team_id=team_id,
                 provider=provider,
                 generation=max((row.generation for row in rows), default=0) + 1,
-                create_params={"email": identity.email, "name": identity.team_name},
+                # A program has no e-mail; the checkout asks whoever buys for theirs.
+                create_params={"email": identity.email or None, "name": identity.team_name},
             )
             await insert_if_absent(session, claim)
             # Read it back: another process may have taken this generation in the same moment.

@@ -21,7 +21,16 @@ from billing_ui.api.caller import acting_for
 from billing_ui.api.errors import BadRequest
 from billing_ui.api.health import Readiness
 from billing_ui.billing.services import Services
-from billing_ui.models import ActorKind, AuditEntry, PortalVisit, Role, Team, User, UserIdentity
+from billing_ui.models import (
+    ActorKind,
+    AuditEntry,
+    Customer,
+    PortalVisit,
+    Role,
+    Team,
+    User,
+    UserIdentity,
+)
 from billing_ui.settings import OidcProvider, Settings
 from tests.api.world import Person, World, client_of
 from tests.issuer import AUDIENCE, SigningIssuer, rsa_key, running_issuer
@@ -197,6 +206,19 @@ async def test_a_visit_by_a_token_is_nobodys_and_the_log_names_the_token(
     assert visit.user_id is None
     assert (entry.actor_kind, entry.actor_id) == (ActorKind.TOKEN, identity.token_id)
     assert entry.actor_label == identity.user_name
+
+
+async def test_a_team_that_a_token_buys_the_first_plan_for_gets_a_customer_without_an_email(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    team = (await world.person()).team
+    headers = bearer(await secret_of(world, team, Scope.CHECKOUT))
+    response = await ask(client, world, "POST /api/billing/checkout", headers)
+    assert response.status_code == 200, response.text
+    async with world.services.database.read() as session:
+        [customer] = (await session.exec(select(Customer))).all()
+    made = world.provider.call("GET", f"/v1/customers/{customer.provider_customer_id}")
+    assert (made["email"], made["name"]) == (None, "Acme")
 
 
 async def test_an_operators_token_acts_for_the_team_it_names(
