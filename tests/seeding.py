@@ -26,7 +26,7 @@ def seed_still(url: str, customers: int, *, invoices: int, payments: bool = True
         payments: whether they have cards and payments as well.
     """
     now, made = time.time(), 0
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as control:
+    with httpx.Client(base_url=url, trust_env=False, timeout=600) as control:
         for months in _BANDS:
             seed = {
                 "customers": customers // len(_BANDS),
