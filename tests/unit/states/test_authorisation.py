@@ -15,6 +15,7 @@ from billing_ui.states.billing import BillingState
 from billing_ui.states.pricing import PricingState
 from billing_ui.states.returning import ReturnState
 from billing_ui.states.sign_in import HomeState, SignInState
+from billing_ui.states.tokens import TokensState
 from tests.unit.billing.fake_driver import FakeDriver
 from tests.unit.states.tab import Tab, redirect_of
 
@@ -25,14 +26,16 @@ STATES: tuple[type[rx.State], ...] = (
     ReturnState,
     SignInState,
     HomeState,
+    TokensState,
 )
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "kind": "billing",
     "person": "o",
     "key": "year-1",
     "code": "eur",
     "text": "7",
     "product_id": "prod_pro",
+    "form": {"name": "Northwind", "read": "on", "lifetime": ""},
 }
 # What only the team may see: name, owner, card, invoices, address of the files.
 PRIVATE = ("Northwind Labs", "@example.com", "4242", "ACME-00", "files.example.com", "$480.00")
@@ -48,7 +51,7 @@ def handlers() -> list[Any]:
     ]
 
 
-def arguments_for(handler: EventHandler) -> list[str]:
+def arguments_for(handler: EventHandler) -> list[Any]:
     """Return something plausible for each argument of a handler."""
     code = handler.fn.__code__
     return [ARGUMENTS[name] for name in code.co_varnames[1 : code.co_argcount]]
