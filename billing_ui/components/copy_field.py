@@ -1,24 +1,21 @@
 """A secret that is shown once: in a field that cannot be changed, with a button that copies it."""
 
-from typing import Any
-
 import reflex as rx
 
 from billing_ui.components.copy_button import copy_button
 
 
-def copy_field(value: Any, *, label: str, name: str) -> rx.Component:
-    """Return the field and its button.
+def copy_field(name: str, *, label: str) -> rx.Component:
+    """Return the field and its button; what it shows is written into it by an event, and in no state.
 
     Args:
-        value: what is shown and copied.
-        label: what the field is called.
-        name: an id for it.
+        name: the field's id.
+        label: what it is called.
     """
     return rx.el.div(
         rx.el.input(
             id=name,
-            value=value,
+            default_value="",
             read_only=True,
             aria_label=label,
             spell_check=False,
@@ -26,5 +23,5 @@ def copy_field(value: Any, *, label: str, name: str) -> rx.Component:
             class_name="input mono",
         ),
         copy_button(name),
-        class_name="shown-once",
+        class_name="secret",
     )

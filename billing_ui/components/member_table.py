@@ -63,7 +63,9 @@ def _row(member: rx.Var[MemberView]) -> rx.Component:
                     member.initial, class_name="avatar round hide-small", aria_hidden="true"
                 ),
                 rx.el.span(
-                    member.email,
+                    member.local,
+                    rx.el.wbr(),
+                    member.domain,
                     rx.cond(member.me, rx.el.span(" (you)", class_name="muted"), rx.fragment()),
                 ),
                 class_name="who",

@@ -8,7 +8,7 @@ from billing_ui.components.buttons import button, icon_button
 from billing_ui.components.copy_field import copy_field
 from billing_ui.components.icons import icon
 from billing_ui.components.member_table import role_options
-from billing_ui.states.team import TeamState
+from billing_ui.states.team import LINK_FIELD, TeamState
 from billing_ui.states.team_view import InvitationView
 
 
@@ -58,19 +58,19 @@ def invite_form() -> rx.Component:
 
 
 def made_link() -> rx.Component:
-    """Return the link that was just made, until it is put away."""
-    return rx.cond(
-        TeamState.made.url != "",
-        banner(
-            TeamState.made.title,
-            rx.el.p(TeamState.made.note),
-            copy_field(TeamState.made.url, label="Link", name="made-link"),
-            tone="green",
-            icon_name="active",
-            role="status",
-            action=icon_button("close", "Dismiss", on_click=TeamState.put_link_away),
-        ),
-        rx.fragment(),
+    """Return the link that was just made, until it is put away.
+
+    It is always on the page, for the field in it is where the link is sent to.
+    """
+    return banner(
+        TeamState.made.title,
+        rx.el.p(TeamState.made.note),
+        copy_field(LINK_FIELD, label="Link"),
+        tone="green",
+        icon_name="active",
+        role="status",
+        action=icon_button("close", "Dismiss", on_click=TeamState.put_link_away),
+        hidden=TeamState.made.title == "",
     )
 
 

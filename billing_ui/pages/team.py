@@ -38,7 +38,7 @@ def team() -> rx.Component:
             ),
         ),
         leave(TeamState.departure),
-        waking(TeamState.load),
+        waking(TeamState.look_again),
         focus_keeper(within="main", refuge=HEADING),
         here=TEAM,
     )

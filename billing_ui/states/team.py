@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import reflex as rx
@@ -48,20 +48,27 @@ from billing_ui.states.viewer import greet
 
 HEADING: Final = "team-heading"
 """The page's heading, which takes the focus of what goes away."""
+LINK_FIELD: Final = "made-link"
+"""The field that a new link is written into."""
 _MOST_OF_AN_EMAIL: Final = 400
+
+Events: TypeAlias = list[EventSpec] | EventSpec | None
+"""What the browser is to do next."""
 
 
 @dataclass(frozen=True)
 class MadeLink:
-    """A link just made, which is shown this once: its address, whom it is for, and what it does."""
+    """What is said of a link that was just made; the link itself is sent to the browser once, and not kept."""
 
-    url: str = ""
     title: str = ""
     note: str = ""
 
 
 class TeamState(rx.State):
-    """One tab's team page. Blank until `load`; rebuilt from the database every time it opens."""
+    """One tab's team page. Blank until `load`; rebuilt from the database every time it opens.
+
+    A new link is never in here: it is sent to the browser once, into a field of the page, and is gone with it.
+    """
 
     _owner: str = ""
     _resumed: bool = False
@@ -115,6 +122,11 @@ class TeamState(rx.State):
         return None
 
     @rx.event
+    async def look_again(self) -> EventSpec | None:
+        """Show what is another meanwhile; a link that was just made stays."""
+        return None if await show_again(self) else to_sign_in(TEAM)
+
+    @rx.event
     async def show_next(self) -> EventSpec | None:
         """Turn to the people who joined after the ones shown."""
         return await _turn(self, MEMBERS_A_PAGE)
@@ -125,24 +137,24 @@ class TeamState(rx.State):
         return await _turn(self, -MEMBERS_A_PAGE)
 
     @rx.event
-    async def invite(self, form: dict[str, Any]) -> EventSpec | None:
+    async def invite(self, form: dict[str, Any]) -> Events:
         """Make an invitation and show its link."""
         email = str(form.get("email", ""))[:_MOST_OF_AN_EMAIL].strip()
         role = _role(form.get("role"))
 
-        async def make(database: Database, identity: Identity) -> None:
+        async def make(database: Database, identity: Identity) -> str:
             token = await invite(database, identity, email, role)
             self.made = MadeLink(
-                url=link_url(INVITATION, token),
                 title=f"Invitation for {email}" if email else "Invitation for whoever has the link",
                 note="Send it to them. It works once, within 7 days, and is shown only now.",
             )
             self.invited += 1
+            return link_url(INVITATION, token)
 
         return await _do(self, make)
 
     @rx.event
-    async def withdraw(self, invitation_id: str) -> EventSpec | None:
+    async def withdraw(self, invitation_id: str) -> Events:
         """Let an invitation be of no more use; it goes from the list, and the heading takes its focus."""
 
         async def end(database: Database, identity: Identity) -> None:
@@ -152,7 +164,7 @@ class TeamState(rx.State):
         return await _do(self, end) or rx.set_focus(HEADING)
 
     @rx.event
-    async def change_role(self, user_id: str, role: str) -> EventSpec | None:
+    async def change_role(self, user_id: str, role: str) -> Events:
         """Give somebody another role."""
 
         async def change(database: Database, identity: Identity) -> None:
@@ -161,7 +173,7 @@ class TeamState(rx.State):
         return await _do(self, change)
 
     @rx.event
-    async def remove(self, user_id: str) -> EventSpec | None:
+    async def remove(self, user_id: str) -> Events:
         """Take somebody out of the team; their row goes, and the heading takes its focus."""
 
         async def take_out(database: Database, identity: Identity) -> None:
@@ -170,33 +182,33 @@ class TeamState(rx.State):
         return await _do(self, take_out) or rx.set_focus(HEADING)
 
     @rx.event
-    async def leave(self) -> EventSpec | None:
+    async def leave(self) -> Events:
         """Leave the team, and show the one that is looked at then."""
         return await _do(self, leave_team) or rx.set_focus(HEADING)
 
     @rx.event
-    async def make_password_link(self, user_id: str) -> EventSpec | None:
+    async def make_password_link(self, user_id: str) -> Events:
         """Make a link by which somebody chooses a new password, and show it."""
 
-        async def make(database: Database, identity: Identity) -> None:
+        async def make(database: Database, identity: Identity) -> str:
             person = _person(user_id)
             token = await password_reset_link(database, identity, person)
             email = next((row.email for row in self.members if row.user_id == str(person)), "")
             self.made = MadeLink(
-                url=link_url(RESET_PASSWORD, token),
                 title=f"Password link for {email}" if email else "Password link",
                 note="Send it to them alone: whoever opens it chooses their password. "
                 "It works once, within 24 hours, and is shown only now.",
             )
+            return link_url(RESET_PASSWORD, token)
 
         return await _do(self, make)
 
     @rx.event
-    async def put_link_away(self) -> EventSpec | None:
+    async def put_link_away(self) -> Events:
         """Show the link no more."""
         hand_over(self, await identity_of(self))
         self.made = MadeLink()
-        return rx.set_focus(HEADING)
+        return [rx.set_value(LINK_FIELD, ""), rx.set_focus(HEADING)]
 
 
 async def show_again(state: TeamState) -> Identity | None:
@@ -212,17 +224,22 @@ async def show_again(state: TeamState) -> Identity | None:
 
 
 async def _do(
-    state: TeamState, act: Callable[[Database, Identity], Awaitable[None]]
-) -> EventSpec | None:
-    """Do something to the team and show it as it is then, here and on every open page."""
+    state: TeamState, act: Callable[[Database, Identity], Awaitable[str | None]]
+) -> Events:
+    """Do something to the team and show it as it is then, here and on every open page.
+
+    Args:
+        act: what to do; may return the address of a link, to be shown this once.
+    """
     identity = await identity_of(state)
     hand_over(state, identity)
     if identity is None:
         return to_sign_in(TEAM)
     services = current_services()
     state.problem, state.made = Problem(), MadeLink()
+    link = None
     try:
-        await act(services.database, identity)
+        link = await act(services.database, identity)
     except KNOWN_FAILURES as error:
         state.problem = problem_of(in_words(error))
     else:
@@ -230,7 +247,7 @@ async def _do(
             await services.live.publish(identity.team_id)
     # What they may do, or which team they are in, can be another by now.
     await show_again(state)
-    return None
+    return [rx.set_value(LINK_FIELD, link), rx.set_focus(LINK_FIELD)] if link else None
 
 
 async def _turn(state: TeamState, step: int) -> EventSpec | None:

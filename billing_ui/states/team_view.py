@@ -24,6 +24,7 @@ class MemberView:
     """One row of the table.
 
     Attributes:
+        local, domain: the two parts of the address, the second with the @: a narrow screen breaks between them.
         me: it is whoever looks.
         role: the role's value, and `role_word` what it is called.
         joined_long: the date in full.
@@ -34,6 +35,8 @@ class MemberView:
 
     user_id: str = ""
     email: str = ""
+    local: str = ""
+    domain: str = ""
     initial: str = ""
     me: bool = False
     role: str = ""
@@ -94,9 +97,12 @@ def _member_view(
     member: Member, identity: Identity, reader: Reader, *, manages: bool
 ) -> MemberView:
     me = member.user_id == identity.user_id
+    local, at, domain = member.email.rpartition("@")
     return MemberView(
         user_id=str(member.user_id),
         email=member.email,
+        local=local,
+        domain=at + domain,
         initial=(member.name or member.email)[:1].upper(),
         me=me,
         role=member.role.value,

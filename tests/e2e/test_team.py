@@ -1,6 +1,9 @@
 """Teams in a browser: inviting, joining, roles, removing, switching; what one does, another one's open page shows."""
 
+import asyncio
 import re
+import sys
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
@@ -38,7 +41,8 @@ async def invite(page: Page, email: str, role: str) -> str:
 async def link_made(page: Page) -> str:
     """Return the link that the page shows this once."""
     field = page.get_by_label("Link", exact=True)
-    await expect(field).to_be_visible()
+    await expect(field).to_be_focused()
+    await expect(field).not_to_have_value("")
     link = await field.input_value()
     assert "#" in link
     await button(page, "Dismiss").click()
@@ -279,6 +283,25 @@ async def test_my_sessions_are_ended_one_by_one_and_all_at_once(
     await expect(here).to_have_url(re.compile("/sign-in"))
 
 
+async def test_a_password_that_the_operator_resets_ends_open_pages_at_once(
+    visitors: Visitors, world: World, server: Server
+) -> None:
+    owner = await world.subscriber("pro")
+    page = await visitors.arrive(person=owner)
+    await billing_shown(page)
+    command = [str(Path(sys.executable).with_name("billing-ui")), "users", "reset-password"]
+    reset = await asyncio.create_subprocess_exec(
+        *(*command, "--email", owner.email, "--password-stdin"),
+        stdin=asyncio.subprocess.PIPE,
+        env=server.environment,
+        cwd=server.data,
+    )
+    await reset.communicate(f"{NEW_PASSWORD}\n".encode())
+    assert reset.returncode == 0
+    await expect(page).to_have_url(re.compile("/sign-in"))
+    await expect(page.get_by_text("Subscribers")).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_new_pages_have_nothing_to_complain_about(
     visitors: Visitors, world: World, scheme: str
@@ -311,7 +334,7 @@ async def invite_and_keep(page: Page) -> None:
     """Make an invitation and leave its link on the page."""
     await page.get_by_label("E-mail").fill("sales@example.com")
     await button(page, "Create invitation").click()
-    await expect(page.get_by_label("Link", exact=True)).to_be_visible()
+    await expect(page.get_by_label("Link", exact=True)).not_to_have_value("")
 
 
 async def violates_nothing(page: Page) -> None:

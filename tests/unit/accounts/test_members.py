@@ -6,8 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from billing_ui.accounts.errors import LastOwner, LinkRevoked, NoTeam, OtherAccess, UnknownMember
-from billing_ui.accounts.invitations import invite, look_at
+from billing_ui.accounts.errors import (
+    LastOwner,
+    LinkRevoked,
+    NoTeam,
+    NotTheirAccount,
+    OtherAccess,
+    UnknownMember,
+)
+from billing_ui.accounts.invitations import accept, invite, look_at
 from billing_ui.accounts.members import (
     MEMBERS_A_PAGE,
     change_role,
@@ -17,6 +24,8 @@ from billing_ui.accounts.members import (
     remove_member,
     teams_of,
 )
+from billing_ui.accounts.new_passwords import change_password
+from billing_ui.accounts.own_sessions import look_at_team
 from billing_ui.accounts.teams import add_member, create_team
 from billing_ui.database import Database
 from billing_ui.models import Role
@@ -203,3 +212,24 @@ async def test_the_teams_of_a_person_are_theirs_alone(database: Database) -> Non
     await add_member(database, second.id, owner.user_id, Role.MEMBER)
     assert [team.name for team in await teams_of(database, owner)] == ["Alpha", "beta"]
     assert await teams_of(database, replace(owner, user_id=None)) == ()
+
+
+async def test_whom_the_product_let_in_reaches_no_password_and_no_other_team(
+    database: Database,
+) -> None:
+    owner, team = await new_owner(database)
+    other = await new_person(database, team, Role.MEMBER, password=PASSWORD)
+    second = await create_team(database, "Alpha")
+    assert owner.user_id is not None
+    await add_member(database, second.id, owner.user_id, Role.OWNER)
+    entered = replace(owner, entered=True)
+    with pytest.raises(NotAllowed):
+        await password_reset_link(database, entered, other.id)
+    with pytest.raises(NotTheirAccount):
+        await look_at_team(database, entered, second.id)
+    with pytest.raises(NotTheirAccount):
+        await accept(database, await invite(database, owner, "", Role.MEMBER), entered)
+    with pytest.raises(NotTheirAccount):
+        await change_password(database, entered, PASSWORD, PASSWORD)
+    assert await teams_of(database, entered) == ()
+    assert not any(m.resettable for m in (await load_members(database, entered)).members)

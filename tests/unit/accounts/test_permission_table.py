@@ -142,7 +142,7 @@ async def view_members(place: Place, tab: Tab) -> bool:
 async def manage_members(place: Place, tab: Tab) -> bool:
     await tab.send(TeamState.load)
     await tab.send(TeamState.invite, {"email": "", "role": "member"})
-    return bool((await tab.state(TeamState)).made.url)
+    return bool((await tab.state(TeamState)).made.title)
 
 
 async def manage_tokens(place: Place, tab: Tab) -> bool:
