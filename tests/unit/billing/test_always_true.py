@@ -652,6 +652,7 @@ def test_our_tables_end_equal_to_the_provider_whatever_happens_in_between(
     monkeypatch.setattr(fetches, "_POLL_SECONDS", 3600)
     monkeypatch.setattr(fetches, "_WAIT_SECONDS", 3600)
     monkeypatch.setattr(fetches, "LEASE", timedelta(hours=1))
+    monkeypatch.setattr(sync, "FETCH_TIMEOUT_SECONDS", 3600)
     monkeypatch.setattr(sync_failures, "retry_delay", lambda *_, **__: timedelta(hours=1))
     with quiet(), asyncio.Runner() as runner:
         world = World(sqlite_url, runner)
