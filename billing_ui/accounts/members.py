@@ -120,7 +120,7 @@ async def change_role(database: Database, asker: Identity, user_id: UUID, role: 
             return
         if before is Role.OWNER:
             await _require_another_owner(session, team_id)
-            await _withdraw_links_made_by(session, team_id, user_id)
+            await withdraw_links_made_by(session, team_id, user_id)
         membership.role = role
         session.add(membership)
         await record(
@@ -259,7 +259,7 @@ async def _take_out(
     user, membership = await _member(session, team_id, user_id)
     if membership.role == Role.OWNER:
         await _require_another_owner(session, team_id)
-    await _withdraw_links_made_by(session, team_id, user_id)
+    await withdraw_links_made_by(session, team_id, user_id)
     await session.delete(membership)
     await record(
         session,
@@ -283,7 +283,7 @@ async def _require_another_owner(session: AsyncSession, team_id: UUID) -> None:
         raise LastOwner
 
 
-async def _withdraw_links_made_by(session: AsyncSession, team_id: UUID, user_id: UUID) -> None:
+async def withdraw_links_made_by(session: AsyncSession, team_id: UUID, user_id: UUID) -> None:
     """Let links that somebody has made into a team, and perhaps kept, be of no use once they own it no more."""
     await session.exec(
         update(OneTimeLink)

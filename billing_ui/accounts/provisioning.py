@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.audit import Actor, AuditAction, record
 from billing_ui.accounts.errors import AccountError, InvalidEmail
+from billing_ui.accounts.members import withdraw_links_made_by
 from billing_ui.accounts.permissions import Scope
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.users import normalise_email
@@ -225,6 +226,8 @@ class _Provisioning:
             self.joined.append(user.email)
             await self._note(AuditAction.MEMBER_JOINED, team_id, user, {"role": role.value})
             return
+        if now.role is Role.OWNER:
+            await withdraw_links_made_by(self.session, team_id, user.id)
         membership = await self.session.get_one(Membership, (team_id, user.id))
         membership.role = role
         self.session.add(membership)
@@ -234,6 +237,7 @@ class _Provisioning:
     async def _remove(self, team_id: UUID, member: ListedMember) -> None:
         self.changed = True
         user = member.user
+        await withdraw_links_made_by(self.session, team_id, user.id)
         await self.session.exec(
             delete(Membership).where(
                 col(Membership.team_id) == team_id, col(Membership.user_id) == user.id

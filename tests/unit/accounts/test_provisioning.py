@@ -1,12 +1,15 @@
 """The product tells of its teams and people: by its own ids, and never by an address that anybody can claim."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from sqlmodel import select
 
 from billing_ui.accounts.audit import OPERATOR, AuditAction, entries
+from billing_ui.accounts.errors import LinkRevoked
+from billing_ui.accounts.links import find_link, make_link
 from billing_ui.accounts.provisioning import (
     CannotProvision,
     ProvisionedTeam,
@@ -17,7 +20,7 @@ from billing_ui.accounts.sessions import identify, start_session
 from billing_ui.accounts.teams import add_member, create_team
 from billing_ui.accounts.users import create_user
 from billing_ui.database import Database
-from billing_ui.models import Role, SignInMethod, Team, User
+from billing_ui.models import LinkKind, Role, SignInMethod, Team, User
 
 ADA = ToldMember(Role.OWNER, "u-ada", "ada@example.com", "Ada")
 BOB = ToldMember(Role.MEMBER, "u-bob", "bob@example.com", "Bob")
@@ -145,6 +148,25 @@ async def test_a_team_never_loses_its_last_owner(
     after = await provision_team(database, OPERATOR, "t-acme", "Acme", None)
     assert not after.changed
     assert _listed(after) == _listed(made)
+
+
+@pytest.mark.parametrize("role", [None, Role.MEMBER], ids=["gone", "demoted"])
+async def test_links_that_an_owner_made_are_of_no_use_once_they_are_none(
+    database: Database, role: Role | None
+) -> None:
+    bob = replace(BOB, role=Role.OWNER)
+    made = await _tell(database, ADA, bob)
+    [ada] = [member.user for member in made.members if member.user.external_id == "u-ada"]
+    async with database.write() as session:
+        token = await make_link(
+            session, LinkKind.INVITATION, team_id=made.team.id, role=Role.OWNER, created_by=ada.id
+        )
+
+    await _tell(database, bob, *([replace(ADA, role=role)] if role is not None else []))
+
+    async with database.read() as session:
+        with pytest.raises(LinkRevoked):
+            await find_link(session, LinkKind.INVITATION, token)
 
 
 async def test_the_owner_may_be_another_and_a_new_team_may_have_none_yet(
