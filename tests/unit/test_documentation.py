@@ -33,8 +33,9 @@ def test_the_tests_that_show_a_protection_are_there() -> None:
         assert all((REPOSITORY / "tests" / file).is_file() for file in named), shown_by
 
 
-def test_every_use_case_is_in_the_table_of_where_to_look() -> None:
+@pytest.mark.parametrize("package", ["accounts", "billing"])
+def test_every_use_case_is_in_the_table_of_where_to_look(package: str) -> None:
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
-    table = text.partition("## Where in `billing/`")[2].partition("\n## ")[0]
-    modules = {file.stem for file in (REPOSITORY / "billing_ui" / "billing").glob("*.py")}
+    table = text.partition(f"## Where in `{package}/`")[2].partition("\n## ")[0]
+    modules = {file.stem for file in (REPOSITORY / "billing_ui" / package).glob("*.py")}
     assert set(re.findall(r"`([a-z_]+)`", table)) == modules - {"__init__"}
