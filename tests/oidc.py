@@ -53,7 +53,9 @@ class OpenIdProvider:
         }
 
     def start(self) -> None:
-        """Start it; returns when it answers. What it knew before is forgotten, its keys included."""
+        """Start it if need be; returns when it answers. What it knew before is forgotten, its keys included."""
+        if self._process is not None:
+            return
         registered = {
             "port": self.port,
             "clientId": self.client_id,

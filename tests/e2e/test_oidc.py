@@ -1,10 +1,14 @@
 """Single sign-on at a real OpenID provider: there and back, out again, and everything that must not let anybody in."""
 
 import re
+import time
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from filelock import FileLock
 from playwright.async_api import Page, expect
 
@@ -56,6 +60,23 @@ def server(
         running.stop()
 
 
+@pytest.fixture
+def second(server: Server, providers: tuple[OpenIdProvider, OpenIdProvider]) -> OpenIdProvider:
+    """The second provider, which the application has found to be there by now."""
+    provider = providers[1]
+    provider.start()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        answer = httpx.get(
+            f"{server.base_url}/auth/oidc/2", headers={"Sec-Fetch-Site": "none"}, trust_env=False
+        )
+        if answer.headers["location"].startswith(provider.issuer):
+            return provider
+        # Whom it could not reach it asks again after some seconds.
+        time.sleep(0.2)
+    raise AssertionError("the application does not find the second provider")
+
+
 async def go_to_provider(page: Page, label: str = "Acme ID 1") -> None:
     """Press the provider's button on the sign-in page."""
     await page.get_by_role("link", name=f"Continue with {label}", exact=True).click()
@@ -96,12 +117,12 @@ UNTRUSTED = "Acme ID 1 answered in a way that can't be trusted, so nobody was si
 async def test_a_provider_that_is_down_at_the_start_leaves_the_sign_in_page_of_use(
     visitors: Visitors, providers: tuple[OpenIdProvider, OpenIdProvider]
 ) -> None:
+    providers[1].stop()
     page = await visitors.arrive(SIGN_IN)
     await go_to_provider(page, "Acme ID 2")
     await told(page, "Acme ID 2 can't be reached right now. Try again in a minute.")
     await sign_in(page, "grace")
     await signed_in(page, "grace@example.com")
-    providers[1].start()
 
 
 async def test_the_first_provider_is_the_solid_button_and_the_password_is_still_there(
@@ -112,6 +133,20 @@ async def test_the_first_provider_is_the_solid_button_and_the_password_is_still_
     await expect(page.locator("a.btn.outline")).to_have_text("Continue with Acme ID 2")
     await expect(page.locator(".solid")).to_have_count(1)
     await expect(page.get_by_label("E-mail")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_axe_finds_nothing_on_the_sign_in_page_and_nothing_is_cut(
+    visitors: Visitors, theme: Literal["light", "dark"], width: int
+) -> None:
+    page = await visitors.profile(color_scheme=theme, viewport={"width": width, "height": 900})
+    await page.goto(f"{SIGN_IN}?error=sso-untrusted&provider=1")
+    await told(page, UNTRUSTED)
+    await expect(page.locator("html")).to_have_class(re.compile(rf"\b{theme}\b"))
+    results = await Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_somebody_new_is_signed_in_and_in_no_team(visitors: Visitors) -> None:
@@ -151,7 +186,9 @@ async def test_the_request_asks_for_pkce_and_ties_everything_to_this_browser(
     assert query["nonce"][0] not in kept["value"]
 
 
-async def test_two_tabs_can_sign_in_at_the_same_time(visitors: Visitors) -> None:
+async def test_two_tabs_can_sign_in_at_the_same_time(
+    visitors: Visitors, second: OpenIdProvider
+) -> None:
     page = await visitors.arrive(SIGN_IN)
     other = await page.context.new_page()
     await other.goto(SIGN_IN)
@@ -191,14 +228,14 @@ async def test_who_is_known_at_the_provider_need_not_say_so_again(visitors: Visi
 
 
 async def test_the_same_address_at_another_provider_is_somebody_else_and_is_let_in_nowhere(
-    visitors: Visitors,
+    visitors: Visitors, second: OpenIdProvider
 ) -> None:
     first = await visitors.arrive(SIGN_IN)
     await sign_in(first, "lovelace")
     await signed_in(first, "lovelace@example.com")
-    second = await visitors.arrive(SIGN_IN)
-    await sign_in(second, "lovelace", "Acme ID 2")
-    await told(second, "belongs to an account that Acme ID 2 isn't connected to")
+    other = await visitors.arrive(SIGN_IN)
+    await sign_in(other, "lovelace", "Acme ID 2")
+    await told(other, "belongs to an account that Acme ID 2 isn't connected to")
     # At the same provider it is another account as well.
     third = await visitors.arrive(SIGN_IN)
     await sign_in(third, "other-lovelace")
@@ -325,19 +362,18 @@ async def test_keys_can_be_rotated_while_everything_runs(
 
 
 async def test_signing_out_here_works_while_the_provider_is_down(
-    visitors: Visitors, providers: tuple[OpenIdProvider, OpenIdProvider]
+    visitors: Visitors, second: OpenIdProvider
 ) -> None:
     page = await visitors.arrive(SIGN_IN)
     await sign_in(page, "other-three", "Acme ID 2")
     await signed_in(page, "three@example.com")
-    providers[1].stop()
+    second.stop()
     await button(page, "Account: three@example.com").click()
     async with page.expect_event("requestfailed"):
         await page.get_by_role("menuitem", name="Sign out").click()
     other = await page.context.new_page()
     await other.goto(BILLING)
     await expect(button(other, "Sign in")).to_be_visible()
-    providers[1].start()
 
 
 async def test_no_secret_of_a_sign_in_is_in_the_log(visitors: Visitors, server: Server) -> None:
