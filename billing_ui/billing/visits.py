@@ -174,7 +174,7 @@ async def return_from_visit(
     if identity is None:
         if visit is not None:
             await _mark(services, visit, returned=False)
-        back = quote(f"{RETURN_PAGE}?visit={quote(visit_id, safe='')}", safe="")
+        back = quote(f"{RETURN_PAGE}?visit={quote(visit_id, safe='', errors='replace')}", safe="")
         return ReturnOutcome("sign_in", f"{SIGN_IN_PAGE}?next={back}")
     if visit is None:
         return ReturnOutcome("unknown", BILLING_PAGE)
