@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -136,6 +137,14 @@ class OidcProvider(BaseModel):
             raise ValueError("must be an https address; plain http is for this machine only")
         if "?" in value or "#" in value:
             raise ValueError("an issuer has neither a query nor a fragment")
+        return value
+
+    @field_validator("audience")
+    @classmethod
+    def _for_our_api(cls, value: str, info: ValidationInfo) -> str:
+        if value and value == info.data.get("client_id"):
+            # ID tokens are made for the client: any page that gets one could call the API with it.
+            raise ValueError("must not be the client's id, for which ID tokens are made")
         return value
 
     @model_validator(mode="before")

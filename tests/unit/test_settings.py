@@ -270,6 +270,7 @@ def test_openid_providers_are_read_from_the_file_and_the_environment_weighs_more
         (FIRST | {"OIDC_ISSUER": "https://ada:hunter2@id.example.com"}, "OIDC_ISSUER: "),
         (FIRST | {"OIDC_ISSUER": "https://id.example.com/?a=hunter2"}, "OIDC_ISSUER: an issuer"),
         (FIRST | {"OIDC_ISSUER": "http://127.0.0.1.hunter2.example"}, "OIDC_ISSUER: must be"),
+        (FIRST | {"OIDC_AUDIENCE": FIRST["OIDC_CLIENT_ID"]}, "OIDC_AUDIENCE: must not be"),
         (
             FIRST | {"OIDC_2_ISSUER": "https://id.example.com/", "OIDC_2_CLIENT_ID": "hunter2"},
             "Two of the OIDC providers have the same issuer.",
