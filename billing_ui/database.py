@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary, WeakSet
 
-import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import AdaptedConnection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -23,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.direct import TRIAL_SECONDS, Direct, DirectConnections, Row
+from billing_ui.direct import POSTGRESQL_ERRORS, TRIAL_SECONDS, Direct, DirectConnections, Row
 
 BUSY_TIMEOUT_MS = 5_000
 _SYNCHRONOUS = "NORMAL"
@@ -194,7 +193,7 @@ def _try_postgresql(
         cast(AdaptedConnection, connection).run_async(
             lambda driver: driver.execute("SELECT 1", timeout=TRIAL_SECONDS)
         )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except POSTGRESQL_ERRORS as error:
         # Where one is gone the others are: the pool replaces them all.
         raise InvalidatePoolError from error
 

@@ -37,6 +37,16 @@ An event waits for two of them at most, that of the batch before it and its own,
 """
 
 
+POSTGRESQL_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Of a connection that the server ends in this very moment.
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""What the driver raises when a statement fails."""
+
+
 class Direct(Generic[Row]):
     """One statement, a transaction by itself; each row it returns is made a `Row`.
 
@@ -217,7 +227,7 @@ _POSTGRESQL: Final = _Driver(
     _ask_postgresql,
     asyncpg.Connection.is_closed,
     _close_postgresql,
-    (asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+    POSTGRESQL_ERRORS,
 )
 
 

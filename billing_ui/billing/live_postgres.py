@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
-import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from billing_ui.billing.live import Line, LineBroken
+from billing_ui.direct import POSTGRESQL_ERRORS
 
 _CHANNEL: Final = "billing_ui_live"
 _ANSWER_SECONDS: Final = 5.0
@@ -84,5 +84,5 @@ def _named_failures() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise LineBroken("PostgreSQL did not answer in time") from error
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (SQLAlchemyError, *POSTGRESQL_ERRORS) as error:
         raise LineBroken(f"PostgreSQL: {getattr(error, 'orig', None) or error}") from error

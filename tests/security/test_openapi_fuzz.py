@@ -88,7 +88,7 @@ def running(
         secrets.update(await _people(World(services, provider, shop)))
         api = create_api(lambda: services, Readiness(True, True, True))
         server = uvicorn.Server(
-            uvicorn.Config(api, port=port, log_level="warning", lifespan="off", access_log=False)
+            uvicorn.Config(api, port=port, log_config=None, lifespan="off", access_log=False)
         )
         servers.append(server)
         ready.set()
