@@ -1,6 +1,7 @@
 """`python -m benchmarks [figure…]`: measure, print one table, and write JSON where asked to."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ FIGURES: Final[dict[str, Callable[[Run], AsyncIterator[Row]]]] = {
     figure.NAME: figure.measure for figure in (portal, click, accept, backfill, live, page, million)
 }
 
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,19 +49,30 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryDirectory(prefix="bench-") as directory:
         run = Run((database,) if database else tuple(Kind), quick, Path(directory))
-        rows = asyncio.run(_measure(run, figures or list(FIGURES)))
+        rows, failed = asyncio.run(_measure(run, figures or list(FIGURES)))
     show(rows)
     if json is not None:
         write(rows, json)
+    if failed:
+        typer.echo(f"Not measured: {', '.join(failed)}. What happened stands above.", err=True)
+        raise typer.Exit(1)
 
 
-async def _measure(run: Run, names: list[str]) -> list[Row]:
-    rows = []
+async def _measure(run: Run, names: list[str]) -> tuple[list[Row], list[str]]:
+    """Return the rows, and the names of the figures that could not be measured, or not to their end."""
+    rows: list[Row] = []
+    failed: list[str] = []
     for name in names:
-        async for row in FIGURES[name](run):
-            typer.echo(f"{row.figure} ({row.database or 'no database'}): {row.score:.3g}", err=True)
-            rows.append(row)
-    return rows
+        try:
+            async for row in FIGURES[name](run):
+                where = row.database or "no database"
+                typer.echo(f"{row.figure} ({where}): {row.score:.3g}", err=True)
+                rows.append(row)
+        except Exception:
+            # The minutes that the other figures take must not be lost with it.
+            log.exception("%s could not be measured", name)
+            failed.append(name)
+    return rows, failed
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ async def _open(browser: Browser, site: Site) -> Opened:
         await network.send("Network.enable")
         await page.add_init_script(_WATCH % (site.selector, site.text))
         await page.goto(site.path, wait_until="load")
-        await page.wait_for_function("window.seenAfter !== undefined")
+        await page.wait_for_function("() => window.seenAfter !== undefined")
         milliseconds = await page.evaluate("window.seenAfter")
         await page.wait_for_load_state("networkidle")
     return Opened(milliseconds, received)

@@ -3,7 +3,9 @@
 import reflex as rx
 
 from billing_ui.components.buttons import button
+from billing_ui.components.empty import empty
 from billing_ui.components.icons import icon, icon_for
+from billing_ui.components.pager import pager
 from billing_ui.states.activity import ActivityState
 from billing_ui.states.activity_view import ACTIVITY_ICONS, KINDS, ActivityLine
 
@@ -115,15 +117,14 @@ def _row(line: rx.Var[ActivityLine]) -> rx.Component:
 
 def _nothing_found() -> rx.Component:
     return rx.el.div(
-        rx.el.div(
-            rx.el.span(icon("search", 20), class_name="ring"),
-            rx.el.h2("Nothing found"),
+        empty(
+            "search",
+            "Nothing found",
             rx.el.p("No entry of the past year fits what you asked for.", role="status"),
             rx.el.div(
                 button("Show everything", on_click=ActivityState.show_everything),
                 class_name="btns",
             ),
-            class_name="empty",
         ),
         class_name="nothing",
     )
@@ -131,11 +132,10 @@ def _nothing_found() -> rx.Component:
 
 def _nothing() -> rx.Component:
     return rx.el.div(
-        rx.el.div(
-            rx.el.span(icon("activity", 20), class_name="ring"),
-            rx.el.h2("No activity yet"),
+        empty(
+            "activity",
+            "No activity yet",
             rx.el.p("Sign-ins, portal visits and changes to the team appear here."),
-            class_name="empty",
         ),
         class_name="nothing",
     )
@@ -143,21 +143,11 @@ def _nothing() -> rx.Component:
 
 def _pager() -> rx.Component:
     return rx.el.div(
-        rx.el.span(ActivityState.range, role="status"),
-        rx.cond(
-            ActivityState.has_newer | ActivityState.has_older,
-            rx.el.nav(
-                _turn("Previous", ActivityState.has_newer, ActivityState.show_newer),
-                _turn("Next", ActivityState.has_older, ActivityState.show_older),
-                class_name="btns",
-                aria_label="Activity pages",
-            ),
-            rx.fragment(),
+        pager(
+            "Activity pages",
+            ActivityState.range,
+            before=(ActivityState.has_newer, ActivityState.show_newer),
+            after=(ActivityState.has_older, ActivityState.show_older),
         ),
         class_name="foot",
     )
-
-
-def _turn(label: str, possible: rx.Var[bool], handler: rx.EventHandler) -> rx.Component:
-    # Never natively disabled: on the last page the focus would be lost with the button.
-    return button(label, aria_disabled=~possible, on_click=handler)

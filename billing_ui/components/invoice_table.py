@@ -3,8 +3,9 @@
 import reflex as rx
 
 from billing_ui.components.badge import status_badge
-from billing_ui.components.buttons import button, plain_link
+from billing_ui.components.buttons import plain_link
 from billing_ui.components.icons import icon
+from billing_ui.components.pager import pager
 from billing_ui.states.account_view import InvoiceView
 from billing_ui.states.billing import BillingState
 
@@ -89,21 +90,11 @@ def _row(invoice: rx.Var[InvoiceView]) -> rx.Component:
 
 def _pager() -> rx.Component:
     return rx.el.div(
-        rx.el.span(BillingState.invoice_range, role="status"),
-        rx.cond(
-            BillingState.has_newer | BillingState.has_older,
-            rx.el.nav(
-                _turn("Previous", BillingState.has_newer, BillingState.show_newer_invoices),
-                _turn("Next", BillingState.has_older, BillingState.show_older_invoices),
-                class_name="btns",
-                aria_label="Invoice pages",
-            ),
-            rx.fragment(),
+        pager(
+            "Invoice pages",
+            BillingState.invoice_range,
+            before=(BillingState.has_newer, BillingState.show_newer_invoices),
+            after=(BillingState.has_older, BillingState.show_older_invoices),
         ),
         class_name="foot",
     )
-
-
-def _turn(label: str, possible: rx.Var[bool], handler: rx.EventHandler) -> rx.Component:
-    # Never natively disabled: on the last page the focus would be lost with the button.
-    return button(label, aria_disabled=~possible, on_click=handler)

@@ -5,6 +5,7 @@ import reflex as rx
 from billing_ui.components.ask_first import ask_first
 from billing_ui.components.buttons import button
 from billing_ui.components.icons import icon
+from billing_ui.components.pager import pager
 from billing_ui.states.team import TeamState
 from billing_ui.states.team_view import ROLE_WORDS, MemberView
 
@@ -158,14 +159,11 @@ def _foot() -> rx.Component:
             ),
             rx.cond(
                 TeamState.range != "",
-                rx.fragment(
-                    rx.el.span(TeamState.range, role="status"),
-                    rx.el.nav(
-                        _turn("Previous", TeamState.has_previous, TeamState.show_previous),
-                        _turn("Next", TeamState.has_next, TeamState.show_next),
-                        class_name="btns",
-                        aria_label="Member pages",
-                    ),
+                pager(
+                    "Member pages",
+                    TeamState.range,
+                    before=(TeamState.has_previous, TeamState.show_previous),
+                    after=(TeamState.has_next, TeamState.show_next),
                 ),
                 rx.fragment(),
             ),
@@ -173,8 +171,3 @@ def _foot() -> rx.Component:
         ),
         rx.fragment(),
     )
-
-
-def _turn(label: str, possible: rx.Var[bool], handler: rx.EventHandler) -> rx.Component:
-    # Never natively disabled: on the last page the focus would be lost with the button.
-    return button(label, aria_disabled=~possible, on_click=handler)

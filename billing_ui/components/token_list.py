@@ -6,6 +6,7 @@ from billing_ui.components.ask_first import ask_first
 from billing_ui.components.banner import banner
 from billing_ui.components.buttons import button, icon_button
 from billing_ui.components.copy_button import copy_button
+from billing_ui.components.empty import empty
 from billing_ui.components.icons import icon
 from billing_ui.states.tokens import LIST_HEADING, NAME_FIELD, NEW_TOKEN, TokensState
 from billing_ui.states.tokens_view import LIFETIMES, SCOPES, TokenLine
@@ -186,11 +187,11 @@ def _row(line: rx.Var[TokenLine]) -> rx.Component:
 
 def _nothing() -> rx.Component:
     return rx.el.div(
-        rx.el.div(
-            rx.el.span(icon("key", 20), class_name="ring"),
-            rx.el.h3("No tokens yet"),
+        empty(
+            "key",
+            "No tokens yet",
             rx.el.p("With one, your own servers open the portal or ask what the team has."),
-            class_name="empty",
+            level=3,
         ),
         class_name="nothing",
     )

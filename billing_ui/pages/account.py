@@ -6,9 +6,10 @@ from billing_ui.components.ask_first import ask_first
 from billing_ui.components.banner import banner
 from billing_ui.components.buttons import button
 from billing_ui.components.departure import leave
+from billing_ui.components.empty import empty_card
 from billing_ui.components.focus_keeper import focus_keeper
 from billing_ui.components.frame import settings_page
-from billing_ui.components.icons import icon
+from billing_ui.components.loaded import loaded
 from billing_ui.components.native_form import posts_to
 from billing_ui.components.password_fields import failure_alert, field, new_password
 from billing_ui.components.skeleton import bone, bones, loading
@@ -31,14 +32,11 @@ def account() -> rx.Component:
             ),
             class_name="head",
         ),
-        rx.cond(
-            AccountState.broken,
-            _broken(),
-            rx.cond(
-                AccountState.loaded,
-                rx.cond(AccountState.entered, _entered(), _content()),
-                _skeleton(),
-            ),
+        loaded(
+            AccountState,
+            rx.cond(AccountState.entered, _entered(), _content()),
+            skeleton=_skeleton(),
+            failure="Your account could not be loaded.",
         ),
         leave(AccountState.departure),
         waking(AccountState.load),
@@ -136,26 +134,11 @@ def _password() -> rx.Component:
 
 
 def _entered() -> rx.Component:
-    return rx.el.section(
-        rx.el.div(
-            rx.el.span(icon("person", 20), class_name="ring"),
-            rx.el.h2("Your account is where you came from"),
-            rx.el.p("You were let in to this team's billing by a link. Manage your account there."),
-            class_name="empty",
-        ),
-        class_name="card",
-        aria_label="Account",
-    )
-
-
-def _broken() -> rx.Component:
-    return banner(
-        "Your account could not be loaded.",
-        rx.el.p("Nothing was changed."),
-        tone="red",
-        icon_name="warning",
-        role="alert",
-        action=button("Try again", on_click=AccountState.load),
+    return empty_card(
+        "person",
+        "Your account is where you came from",
+        rx.el.p("You were let in to this team's billing by a link. Manage your account there."),
+        label="Account",
     )
 
 

@@ -1,37 +1,50 @@
 """`/settings/activity`: what was done in the team, by whom and when."""
 
+from typing import Final
+
 import reflex as rx
 
 from billing_ui.components.activity_list import activity_list
-from billing_ui.components.banner import banner
-from billing_ui.components.buttons import button, plain_link
+from billing_ui.components.buttons import plain_link
 from billing_ui.components.clock import clock
 from billing_ui.components.departure import leave
+from billing_ui.components.empty import no_team, not_open
 from billing_ui.components.focus_keeper import focus_keeper
 from billing_ui.components.frame import settings_page
 from billing_ui.components.icons import icon
+from billing_ui.components.loaded import loaded
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.components.waking import waking
 from billing_ui.states.activity import HEADING, ActivityState
 from billing_ui.states.addresses import ACTIVITY
+
+_LABEL: Final = "Activity log"
 
 
 def activity() -> rx.Component:
     """Return the page."""
     return settings_page(
         _head(),
-        rx.cond(
-            ActivityState.broken,
-            _broken(),
+        loaded(
+            ActivityState,
             rx.cond(
-                ActivityState.loaded,
+                ActivityState.in_team,
                 rx.cond(
-                    ActivityState.in_team,
-                    rx.cond(ActivityState.allowed, activity_list(), _not_allowed()),
-                    _no_team(),
+                    ActivityState.allowed,
+                    activity_list(),
+                    not_open(
+                        "Activity is not open to you",
+                        "Only an owner or billing manager can see it.",
+                        ActivityState.contact,
+                        label=_LABEL,
+                    ),
                 ),
-                _skeleton(),
+                no_team(
+                    "people", "Activity belongs to a team. Ask its owner to add you.", label=_LABEL
+                ),
             ),
+            skeleton=_skeleton(),
+            failure="The activity could not be loaded.",
         ),
         leave(ActivityState.departure),
         clock(runs=ActivityState.loaded, on_minute=ActivityState.look_again),
@@ -64,57 +77,6 @@ def _head() -> rx.Component:
             rx.fragment(),
         ),
         class_name="head",
-    )
-
-
-def _not_allowed() -> rx.Component:
-    return _instead(
-        "lock",
-        "Activity is not open to you",
-        rx.el.p(
-            "Only an owner or billing manager can see it.",
-            rx.cond(
-                ActivityState.contact != "",
-                rx.fragment(
-                    " Ask ",
-                    plain_link(ActivityState.contact, href=f"mailto:{ActivityState.contact}"),
-                    ".",
-                ),
-                rx.fragment(),
-            ),
-        ),
-    )
-
-
-def _no_team() -> rx.Component:
-    return _instead(
-        "people",
-        "You are not in a team yet",
-        rx.el.p("Activity belongs to a team. Ask its owner to add you."),
-    )
-
-
-def _instead(icon_name: str, title: str, words: rx.Component) -> rx.Component:
-    return rx.el.section(
-        rx.el.div(
-            rx.el.span(icon(icon_name, 20), class_name="ring"),
-            rx.el.h2(title),
-            words,
-            class_name="empty",
-        ),
-        class_name="card",
-        aria_label="Activity log",
-    )
-
-
-def _broken() -> rx.Component:
-    return banner(
-        "The activity could not be loaded.",
-        rx.el.p("Nothing was changed."),
-        tone="red",
-        icon_name="warning",
-        role="alert",
-        action=button("Try again", on_click=ActivityState.load),
     )
 
 

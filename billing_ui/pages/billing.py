@@ -4,15 +4,16 @@ import reflex as rx
 
 from billing_ui.components.account_cards import details_card, payment_card
 from billing_ui.components.banner import banner
-from billing_ui.components.buttons import busy_button, button
+from billing_ui.components.buttons import busy_button
 from billing_ui.components.clock import clock
 from billing_ui.components.departure import leave
+from billing_ui.components.empty import no_team
 from billing_ui.components.feed import feed
 from billing_ui.components.focus_keeper import focus_keeper
 from billing_ui.components.frame import settings_page
 from billing_ui.components.freshness import freshness, refresh_failed
-from billing_ui.components.icons import icon
 from billing_ui.components.invoice_table import invoice_table
+from billing_ui.components.loaded import loaded
 from billing_ui.components.plan_banners import plan_banners
 from billing_ui.components.plan_card import plan_card
 from billing_ui.components.result import arrivals, visit_result
@@ -28,14 +29,15 @@ def billing() -> rx.Component:
     """Return the page."""
     return settings_page(
         _head(),
-        rx.cond(
-            BillingState.broken,
-            _broken(),
+        loaded(
+            BillingState,
             rx.cond(
-                BillingState.loaded,
-                rx.cond(BillingState.in_team, _content(), _no_team()),
-                _skeleton(),
+                BillingState.in_team,
+                _content(),
+                no_team("plan", "Plans and invoices belong to a team. Ask its owner to add you."),
             ),
+            skeleton=_skeleton(),
+            failure="Billing could not be loaded.",
         ),
         leave(BillingState.departure),
         clock(runs=BillingState.tells_time, on_minute=BillingState.tell_time),
@@ -123,30 +125,6 @@ def _mismatch() -> rx.Component:
             action=support_link("Contact support"),
         ),
         rx.fragment(),
-    )
-
-
-def _no_team() -> rx.Component:
-    return rx.el.section(
-        rx.el.div(
-            rx.el.span(icon("plan", 20), class_name="ring"),
-            rx.el.h2("You are not in a team yet"),
-            rx.el.p("Plans and invoices belong to a team. Ask its owner to add you."),
-            class_name="empty",
-        ),
-        class_name="card",
-        aria_label="No team",
-    )
-
-
-def _broken() -> rx.Component:
-    return banner(
-        "Billing could not be loaded.",
-        rx.el.p("Nothing was changed."),
-        tone="red",
-        icon_name="warning",
-        role="alert",
-        action=button("Try again", on_click=BillingState.load),
     )
 
 

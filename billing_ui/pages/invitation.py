@@ -4,8 +4,8 @@ import reflex as rx
 
 from billing_ui.accounts.invitations import Way
 from billing_ui.components.buttons import button_link, page_link
+from billing_ui.components.empty import empty
 from billing_ui.components.frame import bare_page
-from billing_ui.components.icons import icon
 from billing_ui.components.link_token import link_token
 from billing_ui.components.native_form import posts_to
 from billing_ui.components.password_fields import failure_alert, field, new_password
@@ -147,11 +147,10 @@ def _somebody_else() -> rx.Component:
 
 
 def _useless() -> rx.Component:
-    return rx.el.div(
-        rx.el.span(icon("failed", 20), class_name="ring"),
-        rx.el.h2(InvitationState.problem.title),
+    return empty(
+        "failed",
+        InvitationState.problem.title,
         rx.el.p(InvitationState.problem.detail),
         rx.el.div(button_link("Go to billing", HOME), class_name="btns"),
         role="alert",
-        class_name="empty",
     )

@@ -2,11 +2,12 @@
 
 import reflex as rx
 
-from billing_ui.components.banner import banner
-from billing_ui.components.buttons import button, plain_link
+from billing_ui.components.buttons import plain_link
 from billing_ui.components.departure import leave
+from billing_ui.components.empty import empty_card
 from billing_ui.components.frame import page
 from billing_ui.components.icons import icon
+from billing_ui.components.loaded import loaded
 from billing_ui.components.plan_offers import offers, opening_failed, switches
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.states.addresses import PRICING
@@ -27,10 +28,12 @@ def pricing() -> rx.Component:
                 rx.cond(PricingState.loaded, switches(), _switches_to_come()),
                 class_name="plans-head",
             ),
-            rx.cond(
-                PricingState.broken,
-                _broken(),
-                rx.cond(PricingState.loaded, _content(), _skeleton()),
+            loaded(
+                PricingState,
+                _content(),
+                skeleton=_skeleton(),
+                failure="The plans could not be loaded.",
+                comfort="Try again in a moment.",
             ),
             id="main",
             tab_index=-1,
@@ -86,32 +89,17 @@ def _advice() -> rx.Component:
 
 
 def _nothing() -> rx.Component:
-    return rx.el.section(
-        rx.el.div(
-            rx.el.span(icon("plan", 20), class_name="ring"),
-            rx.el.h2("No plans to choose from yet"),
-            rx.el.p(
-                rx.cond(
-                    PricingState.nothing != "",
-                    PricingState.nothing,
-                    "They appear here as soon as there are any.",
-                )
-            ),
-            class_name="empty",
+    return empty_card(
+        "plan",
+        "No plans to choose from yet",
+        rx.el.p(
+            rx.cond(
+                PricingState.nothing != "",
+                PricingState.nothing,
+                "They appear here as soon as there are any.",
+            )
         ),
-        class_name="card",
-        aria_label="No plans",
-    )
-
-
-def _broken() -> rx.Component:
-    return banner(
-        "The plans could not be loaded.",
-        rx.el.p("Try again in a moment."),
-        tone="red",
-        icon_name="warning",
-        role="alert",
-        action=button("Try again", on_click=PricingState.load),
+        label="No plans",
     )
 
 

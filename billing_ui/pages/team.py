@@ -3,11 +3,11 @@
 import reflex as rx
 
 from billing_ui.components.banner import banner
-from billing_ui.components.buttons import button
 from billing_ui.components.departure import leave
+from billing_ui.components.empty import no_team
 from billing_ui.components.focus_keeper import focus_keeper
 from billing_ui.components.frame import settings_page
-from billing_ui.components.icons import icon
+from billing_ui.components.loaded import loaded
 from billing_ui.components.member_table import member_table
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.components.team_invitations import invite_form, made_link, open_invitations
@@ -30,12 +30,15 @@ def team() -> rx.Component:
             ),
             class_name="head",
         ),
-        rx.cond(
-            TeamState.broken,
-            _broken(),
+        loaded(
+            TeamState,
             rx.cond(
-                TeamState.loaded, rx.cond(TeamState.in_team, _content(), _no_team()), _skeleton()
+                TeamState.in_team,
+                _content(),
+                no_team("people", "Ask the owner of a team for an invitation."),
             ),
+            skeleton=_skeleton(),
+            failure="The team could not be loaded.",
         ),
         leave(TeamState.departure),
         waking(TeamState.look_again),
@@ -61,30 +64,6 @@ def _content() -> rx.Component:
         rx.cond(TeamState.manages, invite_form(), rx.fragment()),
         member_table(),
         rx.cond(TeamState.manages, open_invitations(), rx.fragment()),
-    )
-
-
-def _no_team() -> rx.Component:
-    return rx.el.section(
-        rx.el.div(
-            rx.el.span(icon("people", 20), class_name="ring"),
-            rx.el.h2("You are not in a team yet"),
-            rx.el.p("Ask the owner of a team for an invitation."),
-            class_name="empty",
-        ),
-        class_name="card",
-        aria_label="No team",
-    )
-
-
-def _broken() -> rx.Component:
-    return banner(
-        "The team could not be loaded.",
-        rx.el.p("Nothing was changed."),
-        tone="red",
-        icon_name="warning",
-        role="alert",
-        action=button("Try again", on_click=TeamState.load),
     )
 
 

@@ -1,19 +1,24 @@
 """`/settings/tokens`: the team's API tokens, for its owners."""
 
+from typing import Final
+
 import reflex as rx
 
-from billing_ui.components.banner import banner
-from billing_ui.components.buttons import button, plain_link
+from billing_ui.components.buttons import button
 from billing_ui.components.clock import clock
 from billing_ui.components.departure import leave
+from billing_ui.components.empty import no_team, not_open
 from billing_ui.components.focus_keeper import focus_keeper
 from billing_ui.components.frame import settings_page
 from billing_ui.components.icons import icon
+from billing_ui.components.loaded import loaded
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.components.token_list import new_token, token_form, token_list
 from billing_ui.components.waking import waking
 from billing_ui.states.addresses import TOKENS
 from billing_ui.states.tokens import HEADING, TokensState
+
+_LABEL: Final = "API tokens"
 
 
 def tokens() -> rx.Component:
@@ -21,25 +26,28 @@ def tokens() -> rx.Component:
     return settings_page(
         _head(),
         new_token(),
-        rx.cond(
-            TokensState.broken,
-            _broken(),
+        loaded(
+            TokensState,
             rx.cond(
-                TokensState.loaded,
+                TokensState.in_team,
                 rx.cond(
-                    TokensState.in_team,
-                    rx.cond(
-                        TokensState.allowed,
-                        rx.fragment(
-                            rx.cond(TokensState.creating, token_form(), rx.fragment()),
-                            token_list(),
-                        ),
-                        _not_allowed(),
+                    TokensState.allowed,
+                    rx.fragment(
+                        rx.cond(TokensState.creating, token_form(), rx.fragment()), token_list()
                     ),
-                    _no_team(),
+                    not_open(
+                        "API tokens are not open to you",
+                        "Only an owner can make and revoke them.",
+                        TokensState.contact,
+                        label=_LABEL,
+                    ),
                 ),
-                _skeleton(),
+                no_team(
+                    "people", "API tokens belong to a team. Ask its owner to add you.", label=_LABEL
+                ),
             ),
+            skeleton=_skeleton(),
+            failure="The tokens could not be loaded.",
         ),
         leave(TokensState.departure),
         clock(runs=TokensState.loaded, on_minute=TokensState.look_again),
@@ -69,57 +77,6 @@ def _head() -> rx.Component:
             rx.fragment(),
         ),
         class_name="head",
-    )
-
-
-def _not_allowed() -> rx.Component:
-    return _instead(
-        "lock",
-        "API tokens are not open to you",
-        rx.el.p(
-            "Only an owner can make and revoke them.",
-            rx.cond(
-                TokensState.contact != "",
-                rx.fragment(
-                    " Ask ",
-                    plain_link(TokensState.contact, href=f"mailto:{TokensState.contact}"),
-                    ".",
-                ),
-                rx.fragment(),
-            ),
-        ),
-    )
-
-
-def _no_team() -> rx.Component:
-    return _instead(
-        "people",
-        "You are not in a team yet",
-        rx.el.p("API tokens belong to a team. Ask its owner to add you."),
-    )
-
-
-def _instead(icon_name: str, title: str, words: rx.Component) -> rx.Component:
-    return rx.el.section(
-        rx.el.div(
-            rx.el.span(icon(icon_name, 20), class_name="ring"),
-            rx.el.h2(title),
-            words,
-            class_name="empty",
-        ),
-        class_name="card",
-        aria_label="API tokens",
-    )
-
-
-def _broken() -> rx.Component:
-    return banner(
-        "The tokens could not be loaded.",
-        rx.el.p("Nothing was changed."),
-        tone="red",
-        icon_name="warning",
-        role="alert",
-        action=button("Try again", on_click=TokensState.load),
     )
 
 

@@ -18,11 +18,11 @@ from billing_ui.states.activity_view import (
     activity_lines,
     activity_range,
 )
-from billing_ui.states.addresses import ACTIVITY, backend_url, sign_in_url, to_sign_in
-from billing_ui.states.leaving import Departure, depart_for
+from billing_ui.states.addresses import ACTIVITY, backend_url, to_sign_in
+from billing_ui.states.leaving import Departure
 from billing_ui.states.live_pages import open_pages
 from billing_ui.states.session import hand_over, identity_of, reader_of
-from billing_ui.states.viewer import greet
+from billing_ui.states.showing import greet_viewer, no_skeleton_for_ever, show_or_leave
 
 HEADING: Final = "activity-heading"
 """The page's heading, which takes the focus of what goes away."""
@@ -79,8 +79,7 @@ class ActivityState(rx.State):
     @rx.event
     async def load(self) -> EventSpec | None:
         """Show the newest entries; after a connection was lost, those that were shown."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        identity = await greet_viewer(self)
         if identity is None:
             return to_sign_in(ACTIVITY)
         if not self._resumed:
@@ -88,12 +87,8 @@ class ActivityState(rx.State):
             self.searches += 1
         self._resumed = False
         await open_pages.register(self, identity, show_again)
-        try:
+        with no_skeleton_for_ever(self):
             await _show(self, identity)
-        except Exception:
-            # The page must not stay a skeleton for ever; the cause goes to the log.
-            self.broken = not self.loaded
-            raise
         return None
 
     @rx.event
@@ -130,14 +125,7 @@ class ActivityState(rx.State):
 
 async def show_again(state: ActivityState) -> Identity | None:
     """Show what the log holds now to whoever looks at the page, and nothing to nobody."""
-    identity = await greet(state)
-    hand_over(state, identity)
-    if identity is None:
-        # As a document, so that the websocket forgets the old cookie too.
-        state.departure = depart_for(sign_in_url(ACTIVITY))
-    else:
-        await _show(state, identity)
-    return identity
+    return await show_or_leave(state, _show, ACTIVITY)
 
 
 async def _do(

@@ -31,7 +31,7 @@ from billing_ui.states.account_view import (
     invoice_views,
     payment_view,
 )
-from billing_ui.states.addresses import BILLING, sign_in_url, to_sign_in
+from billing_ui.states.addresses import BILLING, to_sign_in
 from billing_ui.states.banner_view import BannerView, banner_views
 from billing_ui.states.failures import (
     KNOWN_FAILURES,
@@ -42,7 +42,7 @@ from billing_ui.states.failures import (
     problem_of,
 )
 from billing_ui.states.feed_view import FeedLine, arrived_view, feed_lines, is_fresh
-from billing_ui.states.leaving import Departure, arrive, depart_for, leave_for_provider
+from billing_ui.states.leaving import Departure, arrive, leave_for_provider
 from billing_ui.states.live_pages import open_pages
 from billing_ui.states.offers_view import Offers, offers_of
 from billing_ui.states.plan_view import (
@@ -52,9 +52,9 @@ from billing_ui.states.plan_view import (
     plan_view,
 )
 from billing_ui.states.result_view import ResultView, visit_view
-from billing_ui.states.session import hand_over, identity_of, reader_of
+from billing_ui.states.session import hand_over, identity_of, reader_of, viewer_of
+from billing_ui.states.showing import greet_viewer, no_skeleton_for_ever, show_or_leave
 from billing_ui.states.spend_view import SpendView, spend_view
-from billing_ui.states.viewer import greet
 
 HEADING: Final = "billing-heading"
 """The page's heading, which takes the focus of a banner that goes away."""
@@ -138,8 +138,7 @@ class BillingState(rx.State):
     @rx.event
     async def load(self) -> EventSpec | None:
         """Show what our tables hold, at once; what is out of date is fetched in the background."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        identity = await greet_viewer(self)
         if identity is None:
             return to_sign_in(BILLING)
         arrive(self)
@@ -148,19 +147,14 @@ class BillingState(rx.State):
             self._page = self._seen_change = None
         self._resumed = False
         await open_pages.register(self, identity, show_again)
-        try:
+        with no_skeleton_for_ever(self):
             out_of_date = await _show(self, identity)
-        except Exception:
-            # The page must not stay a skeleton for ever; the cause goes to the log.
-            self.broken = not self.loaded
-            raise
         return BillingState.catch_up if out_of_date else None
 
     @rx.event
     async def tell_time(self) -> EventSpec | None:
         """Show again what our tables hold, so that what says how long ago something was stays true."""
-        identity = await identity_of(self)
-        hand_over(self, identity)
+        identity = await viewer_of(self)
         if identity is None:
             return to_sign_in(BILLING)
         await _show(self, identity)
@@ -232,8 +226,7 @@ class BillingState(rx.State):
     @rx.event
     async def dismiss_result(self) -> EventSpec | None:
         """Put away what came of the last visit, for good."""
-        identity = await identity_of(self)
-        hand_over(self, identity)
+        identity = await viewer_of(self)
         if identity is None:
             return to_sign_in(BILLING)
         if self._visit_id:
@@ -245,8 +238,7 @@ class BillingState(rx.State):
     @rx.event
     async def dismiss_arrivals(self) -> EventSpec | None:
         """Put away what changed while the page was open."""
-        identity = await identity_of(self)
-        hand_over(self, identity)
+        identity = await viewer_of(self)
         if identity is None:
             return to_sign_in(BILLING)
         self._seen_change = self._newest_change
@@ -256,14 +248,7 @@ class BillingState(rx.State):
 
 async def show_again(state: BillingState) -> Identity | None:
     """Show what our tables hold now to whoever looks at the page, and nothing to nobody."""
-    identity = await greet(state)
-    hand_over(state, identity)
-    if identity is None:
-        # As a document, so that the websocket forgets the old cookie too.
-        state.departure = depart_for(sign_in_url(BILLING))
-    else:
-        await _show(state, identity)
-    return identity
+    return await show_or_leave(state, _show, BILLING)
 
 
 async def _open(state: BillingState, button: str) -> EventSpec | None:
@@ -282,8 +267,7 @@ async def _fetch(
 ) -> EventSpec | None:
     """Run `fetch` without holding the tab's lock, then show what our tables hold now."""
     async with state:
-        identity = await identity_of(state)
-        hand_over(state, identity)
+        identity = await viewer_of(state)
         if identity is None:
             return to_sign_in(BILLING)
         if state.refreshing:
@@ -301,8 +285,7 @@ async def _fetch(
             state.refresh_problem = _not_fetched(problem)
     async with state:
         # Whoever asked may have been signed out while the provider answered.
-        identity = await identity_of(state)
-        hand_over(state, identity)
+        identity = await viewer_of(state)
         if identity is None:
             return to_sign_in(BILLING)
         await _show(state, identity)

@@ -12,7 +12,7 @@ from billing_ui.billing.handoff import seal_departure
 from billing_ui.billing.services import Services, current_services
 from billing_ui.states.addresses import departure_url, to_sign_in
 from billing_ui.states.failures import KNOWN_FAILURES, OUR_FAULT, beside_try_again, in_words
-from billing_ui.states.session import Owned, hand_over, identity_of
+from billing_ui.states.session import Owned, viewer_of
 
 OpenPage = Callable[[Services, Identity], Awaitable[str]]
 """Opens a page at the provider and returns its URL, which is a credential."""
@@ -59,8 +59,7 @@ async def leave_for_provider(
     """
     services = current_services()
     async with state:
-        identity = await identity_of(state)
-        hand_over(state, identity)
+        identity = await viewer_of(state)
         if identity is None:
             return to_sign_in(back_to)
         # The browser's button refuses a second press too, but any client can send the event twice.

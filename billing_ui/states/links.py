@@ -10,7 +10,7 @@ from billing_ui.accounts.new_passwords import whose_reset
 from billing_ui.billing.services import current_services
 from billing_ui.states.failures import Problem, problem_of
 from billing_ui.states.password_words import FormFailure, failure_in_words
-from billing_ui.states.session import hand_over, identity_of
+from billing_ui.states.session import viewer_of
 from billing_ui.states.team_view import ROLE_WORDS
 
 _LONGEST_TOKEN: Final = 200
@@ -37,7 +37,7 @@ class InvitationState(rx.State):
     @rx.event
     async def load(self) -> None:
         """Ask the page for its link, and show what came of the form."""
-        hand_over(self, await identity_of(self))
+        await viewer_of(self)
         query = self.router.url.query_parameters
         self.failure = failure_in_words(query.get("error", ""))
         self.asked += 1
@@ -45,8 +45,7 @@ class InvitationState(rx.State):
     @rx.event
     async def look(self, token: str) -> None:
         """Show what the link is for, to whoever has it."""
-        visitor = await identity_of(self)
-        hand_over(self, visitor)
+        visitor = await viewer_of(self)
         self.me = visitor.email if visitor else ""
         self.team_name = self.role = self.email = self.way = ""
         self.problem = Problem()
@@ -74,7 +73,7 @@ class ResetState(rx.State):
     @rx.event
     async def load(self) -> None:
         """Ask the page for its link, and show what came of the form."""
-        hand_over(self, await identity_of(self))
+        await viewer_of(self)
         query = self.router.url.query_parameters
         self.failure = failure_in_words(query.get("error", ""))
         self.asked += 1
@@ -82,7 +81,7 @@ class ResetState(rx.State):
     @rx.event
     async def look(self, token: str) -> None:
         """Show whom the link is for."""
-        hand_over(self, await identity_of(self))
+        await viewer_of(self)
         self.email, self.problem = "", Problem()
         try:
             self.email = await whose_reset(current_services().database, str(token)[:_LONGEST_TOKEN])

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -20,14 +19,15 @@ from billing_ui.billing.services import current_services
 from billing_ui.clock import utc_now
 from billing_ui.i18n import Reader
 from billing_ui.models import SignInMethod
-from billing_ui.states.addresses import ACCOUNT, sign_in_url, to_sign_in
+from billing_ui.states.addresses import ACCOUNT, to_sign_in
 from billing_ui.states.devices import device_of
 from billing_ui.states.failures import KNOWN_FAILURES, in_words
-from billing_ui.states.leaving import Departure, depart_for
+from billing_ui.states.ids import as_id
+from billing_ui.states.leaving import Departure
 from billing_ui.states.live_pages import open_pages
 from billing_ui.states.password_words import FormFailure, failure_in_words
-from billing_ui.states.session import hand_over, identity_of, reader_of
-from billing_ui.states.viewer import greet
+from billing_ui.states.session import reader_of, viewer_of
+from billing_ui.states.showing import greet_viewer, no_skeleton_for_ever, show_or_leave
 
 HEADING: Final = "account-heading"
 """The page's heading, which takes the focus of what goes away."""
@@ -71,8 +71,7 @@ class AccountState(rx.State):
     @rx.event
     async def load(self) -> EventSpec | None:
         """Show the person's sessions, and what came of the password form."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        identity = await greet_viewer(self)
         if identity is None:
             return to_sign_in(ACCOUNT)
         query = self.router.url.query_parameters
@@ -80,22 +79,17 @@ class AccountState(rx.State):
         self.said = _SAID.get(query.get("said", ""), "")
         self.problem = ""
         await open_pages.register(self, identity, show_again)
-        try:
+        with no_skeleton_for_ever(self):
             await _show(self, identity)
-        except Exception:
-            # The page must not stay a skeleton for ever; the cause goes to the log.
-            self.broken = not self.loaded
-            raise
         return None
 
     @rx.event
     async def sign_out(self, session_id: str) -> EventSpec | None:
         """End one session, and let its pages show nothing more; its row goes, and the heading takes its focus."""
-        identity = await identity_of(self)
-        hand_over(self, identity)
+        identity = await viewer_of(self)
         if identity is None:
             return to_sign_in(ACCOUNT)
-        chosen, services = _as_id(session_id), current_services()
+        chosen, services = as_id(session_id), current_services()
         self.problem = ""
         try:
             if chosen and await end_session(services.database, identity, chosen):
@@ -108,8 +102,7 @@ class AccountState(rx.State):
     @rx.event
     async def sign_out_everywhere(self) -> EventSpec | None:
         """End every session, this one too."""
-        identity = await identity_of(self)
-        hand_over(self, identity)
+        identity = await viewer_of(self)
         if identity is None:
             return to_sign_in(ACCOUNT)
         services = current_services()
@@ -125,14 +118,7 @@ class AccountState(rx.State):
 
 async def show_again(state: AccountState) -> Identity | None:
     """Show what is theirs to whoever looks at the page, and nothing to nobody."""
-    identity = await greet(state)
-    hand_over(state, identity)
-    if identity is None:
-        # As a document, so that the websocket forgets the old cookie too.
-        state.departure = depart_for(sign_in_url(ACCOUNT))
-    else:
-        await _show(state, identity)
-    return identity
+    return await show_or_leave(state, _show, ACCOUNT)
 
 
 async def _show(state: AccountState, identity: Identity) -> None:
@@ -169,10 +155,3 @@ def _session_view(session: OwnSession, reader: Reader) -> SessionView:
         name=f"{device}, last seen {ago}",
         this=session.this,
     )
-
-
-def _as_id(wish: str) -> UUID | None:
-    try:
-        return UUID(wish)
-    except (ValueError, AttributeError, TypeError):
-        return None

@@ -31,8 +31,8 @@ from billing_ui.states.pricing_view import (
     offer_views,
     price_of,
 )
-from billing_ui.states.session import hand_over, identity_of, reader_of
-from billing_ui.states.viewer import greet
+from billing_ui.states.session import reader_of, viewer_of
+from billing_ui.states.showing import greet_viewer, no_skeleton_for_ever
 
 
 class PricingState(rx.State):
@@ -70,24 +70,18 @@ class PricingState(rx.State):
     @rx.event
     async def load(self) -> EventSpec | None:
         """Show the plans as our tables have them, at once; an old catalogue is fetched in the background."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        identity = await greet_viewer(self)
         arrive(self)
         await open_pages.register(self, identity, show_again)
-        try:
+        with no_skeleton_for_ever(self):
             out_of_date = await _show(self, identity)
-        except Exception:
-            # The page must not stay a skeleton for ever; the cause goes to the log.
-            self.broken = not self.loaded
-            raise
         return PricingState.catch_up if out_of_date else None
 
     @rx.event(background=True)
     async def catch_up(self) -> None:
         """Fetch a catalogue that may be out of date, while the page keeps showing what it has."""
         async with self:
-            identity = await identity_of(self)
-            hand_over(self, identity)
+            identity = await viewer_of(self)
         services = current_services()
         if not (await load_pricing(services, identity)).out_of_date:
             return
@@ -97,8 +91,7 @@ class PricingState(rx.State):
         except PaymentError as error:
             problem = in_words(error)
         async with self:
-            identity = await identity_of(self)
-            hand_over(self, identity)
+            identity = await viewer_of(self)
             await _show(self, identity)
             # Plans we know are shown all the same: only without any does the reader need the cause.
             self.nothing = problem if not self.offers else ""
@@ -130,7 +123,7 @@ class PricingState(rx.State):
     @rx.event
     async def settle_seats(self, text: str) -> None:
         """Put the number that counts back into the field, when something else was left there."""
-        hand_over(self, await identity_of(self))
+        await viewer_of(self)
         if text.strip() != self.seats:
             self.seats_shown += 1
 
@@ -161,8 +154,7 @@ class PricingState(rx.State):
 
 async def show_again(state: PricingState) -> Identity | None:
     """Show what our tables hold now to whoever looks at the page."""
-    identity = await greet(state)
-    hand_over(state, identity)
+    identity = await greet_viewer(state)
     await _show(state, identity)
     return identity
 
@@ -204,8 +196,7 @@ async def _choose_seats(state: PricingState, seats: int) -> None:
 
 async def _look(state: PricingState) -> tuple[Identity | None, Pricing]:
     """Return who is looking and what there is, both read anew."""
-    identity = await identity_of(state)
-    hand_over(state, identity)
+    identity = await viewer_of(state)
     return identity, await load_pricing(current_services(), identity)
 
 

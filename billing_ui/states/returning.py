@@ -7,8 +7,8 @@ from billing_ui.billing.services import current_services
 from billing_ui.billing.visits import return_from_visit
 from billing_ui.states.addresses import BILLING, is_own_page
 from billing_ui.states.leaving import Departure, depart_for
-from billing_ui.states.session import hand_over, identity_of
-from billing_ui.states.viewer import greet
+from billing_ui.states.session import viewer_of
+from billing_ui.states.showing import greet_viewer
 
 
 class ReturnState(rx.State):
@@ -24,8 +24,7 @@ class ReturnState(rx.State):
     @rx.event
     async def load(self) -> EventSpec:
         """Show that we are working, and work in the background: no other tab waits for the provider."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        await greet_viewer(self)
         self.provider = current_services().drivers.active.display_name
         self.departure = Departure()
         self.failed = False
@@ -37,8 +36,7 @@ class ReturnState(rx.State):
         """Bring the visit's billing up to date, then replace this page with where the visit leads."""
         services = current_services()
         async with self:
-            identity = await identity_of(self)
-            hand_over(self, identity)
+            identity = await viewer_of(self)
             if self.working:
                 return None
             self.working = True

@@ -1,6 +1,6 @@
 """Who is asking and how they read: every handler finds out anew, and never from an argument."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import reflex as rx
 
@@ -47,3 +47,10 @@ def hand_over(state: Owned, identity: Identity | None) -> bool:
     state.reset()
     state._owner = owner
     return True
+
+
+async def viewer_of(state: Any) -> Identity | None:
+    """Return who is signed in on this tab; `state` is blank then if it was filled for somebody else."""
+    identity = await identity_of(state)
+    hand_over(state, identity)
+    return identity

@@ -30,13 +30,14 @@ from billing_ui.states.addresses import (
     RESET_PASSWORD,
     TEAM,
     link_url,
-    sign_in_url,
     to_sign_in,
 )
 from billing_ui.states.failures import KNOWN_FAILURES, Problem, in_words, problem_of
-from billing_ui.states.leaving import Departure, depart_for
+from billing_ui.states.ids import as_id
+from billing_ui.states.leaving import Departure
 from billing_ui.states.live_pages import open_pages
-from billing_ui.states.session import hand_over, identity_of, reader_of
+from billing_ui.states.session import hand_over, identity_of, reader_of, viewer_of
+from billing_ui.states.showing import greet_viewer, no_skeleton_for_ever, show_or_leave
 from billing_ui.states.team_view import (
     InvitationView,
     MemberView,
@@ -44,7 +45,6 @@ from billing_ui.states.team_view import (
     member_range,
     member_views,
 )
-from billing_ui.states.viewer import greet
 
 HEADING: Final = "team-heading"
 """The page's heading, which takes the focus of what goes away."""
@@ -105,20 +105,15 @@ class TeamState(rx.State):
     @rx.event
     async def load(self) -> EventSpec | None:
         """Show the team."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        identity = await greet_viewer(self)
         if identity is None:
             return to_sign_in(TEAM)
         if not self._resumed:
             self._first, self.made, self.problem = 1, MadeLink(), Problem()
         self._resumed = False
         await open_pages.register(self, identity, show_again)
-        try:
+        with no_skeleton_for_ever(self):
             await _show(self, identity)
-        except Exception:
-            # The page must not stay a skeleton for ever; the cause goes to the log.
-            self.broken = not self.loaded
-            raise
         return None
 
     @rx.event
@@ -158,7 +153,7 @@ class TeamState(rx.State):
         """Let an invitation be of no more use; it goes from the list, and the heading takes its focus."""
 
         async def end(database: Database, identity: Identity) -> None:
-            if chosen := _as_id(invitation_id):
+            if chosen := as_id(invitation_id):
                 await withdraw(database, identity, chosen)
 
         return await _do(self, end) or rx.set_focus(HEADING)
@@ -206,21 +201,14 @@ class TeamState(rx.State):
     @rx.event
     async def put_link_away(self) -> Events:
         """Show the link no more."""
-        hand_over(self, await identity_of(self))
+        await viewer_of(self)
         self.made = MadeLink()
         return [rx.set_value(LINK_FIELD, ""), rx.set_focus(HEADING)]
 
 
 async def show_again(state: TeamState) -> Identity | None:
     """Show the team as it is now to whoever looks at the page, and nothing to nobody."""
-    identity = await greet(state)
-    hand_over(state, identity)
-    if identity is None:
-        # As a document, so that the websocket forgets the old cookie too.
-        state.departure = depart_for(sign_in_url(TEAM))
-    else:
-        await _show(state, identity)
-    return identity
+    return await show_or_leave(state, _show, TEAM)
 
 
 async def _do(
@@ -231,8 +219,7 @@ async def _do(
     Args:
         act: what to do; may return the address of a link, to be shown this once.
     """
-    identity = await identity_of(state)
-    hand_over(state, identity)
+    identity = await viewer_of(state)
     if identity is None:
         return to_sign_in(TEAM)
     services = current_services()
@@ -288,17 +275,10 @@ def _person(wish: str) -> UUID:
     Raises:
         UnknownMember: it is no id.
     """
-    chosen = _as_id(wish)
+    chosen = as_id(wish)
     if chosen is None:
         raise UnknownMember
     return chosen
-
-
-def _as_id(wish: str) -> UUID | None:
-    try:
-        return UUID(wish)
-    except (ValueError, AttributeError, TypeError):
-        return None
 
 
 def _role(wish: object) -> Role:

@@ -14,13 +14,13 @@ from billing_ui.accounts.tokens import active_tokens, create_token, revoke_token
 from billing_ui.billing.services import current_services
 from billing_ui.clock import utc_now
 from billing_ui.payments.types import NotAllowed
-from billing_ui.states.addresses import TOKENS, sign_in_url, to_sign_in
+from billing_ui.states.addresses import TOKENS, to_sign_in
 from billing_ui.states.failures import in_words
-from billing_ui.states.leaving import Departure, depart_for
+from billing_ui.states.leaving import Departure
 from billing_ui.states.live_pages import open_pages
 from billing_ui.states.session import hand_over, identity_of, reader_of
+from billing_ui.states.showing import greet_viewer, no_skeleton_for_ever, show_or_leave
 from billing_ui.states.tokens_view import TokenLine, lifetime_of, token_lines
-from billing_ui.states.viewer import greet
 
 HEADING: Final = "tokens-heading"
 """The page's heading, which takes the focus of what goes away."""
@@ -60,8 +60,7 @@ class TokensState(rx.State):
     @rx.event
     async def load(self) -> EventSpec | None:
         """Show the team's tokens; what was begun is forgotten, except when only a connection was lost."""
-        identity = await greet(self)
-        hand_over(self, identity)
+        identity = await greet_viewer(self)
         if identity is None:
             return to_sign_in(TOKENS)
         if not self._resumed:
@@ -69,12 +68,8 @@ class TokensState(rx.State):
             self.problem = self.made = self.revoked = ""
         self._resumed = False
         await open_pages.register(self, identity, show_again)
-        try:
+        with no_skeleton_for_ever(self):
             await _show(self, identity)
-        except Exception:
-            # The page must not stay a skeleton for ever; the cause goes to the log.
-            self.broken = not self.loaded
-            raise
         return None
 
     @rx.event
@@ -164,14 +159,7 @@ class TokensState(rx.State):
 
 async def show_again(state: TokensState) -> Identity | None:
     """Show the tokens there are now to whoever looks at the page, and nothing to nobody."""
-    identity = await greet(state)
-    hand_over(state, identity)
-    if identity is None:
-        # As a document, so that the websocket forgets the old cookie too.
-        state.departure = depart_for(sign_in_url(TOKENS))
-    else:
-        await _show(state, identity)
-    return identity
+    return await show_or_leave(state, _show, TOKENS)
 
 
 async def _look(state: TokensState) -> Identity | None:

@@ -1,7 +1,6 @@
 """The person at the screen, as the frame around every page shows them."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 import reflex as rx
 
@@ -10,6 +9,7 @@ from billing_ui.accounts.own_sessions import look_at_team
 from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.services import current_services
+from billing_ui.states.ids import as_id
 from billing_ui.states.session import hand_over, identity_of
 
 
@@ -46,11 +46,8 @@ class ViewerState(rx.State):
         if identity is None or identity.session_id is None or identity.entered:
             return
         services = current_services()
-        try:
-            chosen = UUID(team_id)
-        except (ValueError, AttributeError, TypeError):
-            return
-        if await look_at_team(services.database, identity, chosen):
+        chosen = as_id(team_id)
+        if chosen and await look_at_team(services.database, identity, chosen):
             await greet(self)
             await services.live.publish_session(identity.session_id)
 

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from benchmarks.__main__ import FIGURES
 from benchmarks.results import Row
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,6 +38,15 @@ def test_a_quick_run_prints_a_table_and_writes_the_same_as_json(tmp_path: Path) 
     figures = json.loads(file.read_text())["rows"]
     assert [figure["database"] for figure in figures] == ["sqlite", "sqlite"]
     assert all(figure["score"] == figure["ours"] / figure["bare"] > 0 for figure in figures)
+
+
+@pytest.mark.soak
+def test_every_figure_can_be_measured(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = bench("--quick", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    measured = {figure["figure"] for figure in json.loads(file.read_text())["rows"]}
+    assert len(measured) >= len(FIGURES)
 
 
 def test_a_figure_that_does_not_exist_is_named() -> None:
