@@ -69,6 +69,15 @@ class Provider(StrEnum):
     PADDLE = "paddle"
 
 
+SANDBOX_KEYS: Final = {
+    Provider.STRIPE: SANDBOX_SECRET_KEY,
+    Provider.POLAR: "polar_oat_sandbox",
+    Provider.LEMONSQUEEZY: "lemonsqueezy-sandbox",
+    Provider.PADDLE: "pdl_sdbx_apikey_sandbox",
+}
+"""What the embedded sandbox is asked with; it accepts any key that is not a live one."""
+
+
 def origin_of(url: str) -> str:
     """Return the origin (scheme, host, non-default port) of an absolute http(s) URL, lower case.
 
@@ -220,14 +229,22 @@ class Settings(BaseSettings):
     trusted_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
 
     payment_provider: Provider = Provider.STRIPE
+    legacy_providers: Annotated[tuple[Provider, ...], NoDecode] = ()
     stripe_secret_key: SecretStr = SecretStr("")
     stripe_webhook_secret: SecretStr = SecretStr("")
     stripe_api_base: str = ""
     stripe_portal_configuration: str = ""
     stripe_portal_configurations: Annotated[tuple[str, ...], NoDecode] = ()
     polar_access_token: SecretStr = SecretStr("")
+    polar_webhook_secret: SecretStr = SecretStr("")
+    polar_api_base: str = ""
     lemonsqueezy_api_key: SecretStr = SecretStr("")
+    lemonsqueezy_webhook_secret: SecretStr = SecretStr("")
+    lemonsqueezy_store_id: str = ""
+    lemonsqueezy_api_base: str = ""
     paddle_api_key: SecretStr = SecretStr("")
+    paddle_webhook_secret: SecretStr = SecretStr("")
+    paddle_api_base: str = ""
 
     oidc_providers: dict[int, OidcProvider] = {}
 
@@ -247,7 +264,10 @@ class Settings(BaseSettings):
         return init_settings, numbered, env_settings, dotenv_settings, file_secret_settings
 
     _split = field_validator(
-        "allowed_return_origins", "stripe_portal_configurations", mode="before"
+        "allowed_return_origins",
+        "stripe_portal_configurations",
+        "legacy_providers",
+        mode="before",
     )(_comma_separated)
 
     @field_validator("allowed_return_origins")
@@ -255,7 +275,11 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(url) for url in value)
 
-    @field_validator("base_url", "api_url", "stripe_api_base")
+    @field_validator(
+        "base_url",
+        "api_url",
+        *("stripe_api_base", "polar_api_base", "lemonsqueezy_api_base", "paddle_api_base"),
+    )
     @classmethod
     def _absolute(cls, value: str) -> str:
         if value:

@@ -209,13 +209,12 @@ class Drivers:
 
 def _open_driver(provider: Provider, settings: Settings) -> Driver:
     # Imported here: a provider's SDK is heavy, and only the one in use should be loaded.
-    if provider is Provider.STRIPE:
-        from billing_ui.payments.stripe.driver import StripeDriver
+    match provider:
+        case Provider.STRIPE:
+            from billing_ui.payments.stripe.driver import StripeDriver
 
-        return StripeDriver.from_settings(settings)
-    raise ProviderRejected(
-        f"This version has no driver for {provider}. Set PAYMENT_PROVIDER=stripe."
-    )
+            return StripeDriver.from_settings(settings)
+    raise ProviderRejected(f"This version has no driver for {provider}.")
 
 
 async def start_portal_session(request: StartPortalSessionInput) -> PortalSession:

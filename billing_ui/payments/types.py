@@ -90,6 +90,9 @@ class Capabilities(Frozen):
     """What a provider can do; a page offers nothing else.
 
     Attributes:
+        returns: whether its portal links back to an address that we name.
+        lists_by_time: whether its lists can be narrowed down to a range of `created`.
+        payment_method_list: whether it tells of every payment method, and not only of what subscriptions are paid by.
         snapshot_calls: how many calls of its API a snapshot usually takes.
         background_calls_per_second: how many calls work in the background may make; None when nothing
             limits them.
@@ -98,6 +101,9 @@ class Capabilities(Frozen):
     flows: frozenset[FlowType]
     checkout: bool
     event_list: bool
+    returns: bool = True
+    lists_by_time: bool = True
+    payment_method_list: bool = True
     snapshot_calls: int = 1
     background_calls_per_second: float | None = None
 
@@ -442,6 +448,10 @@ class NoCustomer(PaymentError):
     """The team has no customer at the provider yet."""
 
     default = "No billing customer record found"
+
+
+class NothingBought(NoCustomer):
+    """The provider has a portal only for those who bought something, and this customer never did."""
 
 
 class CustomerDeleted(PaymentError):
