@@ -12,8 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from billing_ui.sandbox.core.dropping import ABORT
 from billing_ui.sandbox.server import build_app
-from billing_ui.sandbox.stripe.http import ABORT
 
 HOST = "127.0.0.1"
 GRACE_SECONDS = 3

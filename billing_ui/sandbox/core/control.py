@@ -119,7 +119,7 @@ class NewFault(Strict):
     """A fault to put in force; see `Fault`."""
 
     kind: Kind
-    path: str = "/v1"
+    path: str = "/"
     method: str | None = None
     times: int | None = Field(default=None, ge=1)
     seconds: float = Field(default=1.0, ge=0)

@@ -25,7 +25,7 @@ class Fault:
     """
 
     kind: Kind
-    path: str = "/v1"
+    path: str = "/"
     method: str | None = None
     times: int | None = None
     seconds: float = 1.0

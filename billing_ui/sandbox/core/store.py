@@ -156,21 +156,28 @@ class Store:
         *,
         customer: str | None = None,
         limit: int = -1,
+        offset: int = 0,
         oldest_first: bool = False,
     ) -> list[Document]:
         """Return the documents of a type that meet all conditions, newest first."""
-        # Written out, for SQLite uses an index made for one type only where it sees that type.
-        listed = [Condition(f"type = '{type_}'"), *conditions]
-        if customer is not None:
-            listed.insert(0, Condition("customer = ?", (customer,)))
-        where = " AND ".join(condition.sql for condition in listed)
-        arguments = [argument for condition in listed for argument in condition.arguments]
+        where, arguments = _where(type_, conditions, customer)
         order = "created, seq" if oldest_first else "created DESC, seq DESC"
         rows = self._connection.execute(
-            f"SELECT body FROM object WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
-            (*arguments, limit),
+            f"SELECT body FROM object WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608
+            (*arguments, limit, offset),
         )
         return [json.loads(body) for (body,) in rows]
+
+    def count(
+        self, type_: str, conditions: Iterable[Condition] = (), *, customer: str | None = None
+    ) -> int:
+        """Return how many documents of a type meet all conditions."""
+        where, arguments = _where(type_, conditions, customer)
+        row = self._connection.execute(
+            f"SELECT count(*) FROM object WHERE {where}",  # noqa: S608 - only our own text
+            arguments,
+        )
+        return int(row.fetchone()[0])
 
     def position(self, object_id: str) -> tuple[int, int] | None:
         """Return `(created, seq)` of a document: its place in every list."""
@@ -217,6 +224,18 @@ class Store:
         with self.transaction():
             self._connection.execute("DELETE FROM object")
             self._connection.execute("DELETE FROM idempotency")
+
+
+def _where(
+    type_: str, conditions: Iterable[Condition], customer: str | None
+) -> tuple[str, list[Any]]:
+    """Return the text and the arguments of a WHERE."""
+    # Written out, for SQLite uses an index made for one type only where it sees that type.
+    listed = [Condition(f"type = '{type_}'"), *conditions]
+    if customer is not None:
+        listed.insert(0, Condition("customer = ?", (customer,)))
+    where = " AND ".join(condition.sql for condition in listed)
+    return where, [argument for condition in listed for argument in condition.arguments]
 
 
 INSERT = "INSERT INTO object (id, type, created, customer, due, body) VALUES (?, ?, ?, ?, ?, ?)"

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from billing_ui.sandbox.core.dropping import DroppedConnection
 from billing_ui.sandbox.core.faults import Faults
 from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.stripe.account import Account
@@ -25,9 +26,6 @@ from billing_ui.sandbox.stripe.versions import modernize
 
 KEPT_SECONDS = 24 * 3600
 """How long the answer to an idempotency key is kept."""
-
-ABORT = "billing_ui.sandbox.abort"
-"""The ASGI extension by which the server offers to drop a connection."""
 
 CHANGE_NOTHING = frozenset({"/v1/invoices/create_preview"})
 """Paths of POSTs that may be repeated at will: their answers need not be kept."""
@@ -152,17 +150,6 @@ class StripeAPI:
                 text, status = _dump(error.body(request_id)), error.status
             store.remember(key, fingerprint, status, text, now)
         return text, status, False
-
-
-class DroppedConnection(Response):
-    """No answer: the connection is closed under the caller's feet."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection."""
-        scope["extensions"][ABORT]["connection"]()
-        # The server takes the request for unanswered until it has noticed.
-        while (await receive())["type"] != "http.disconnect":
-            pass
 
 
 def new_request_id() -> str:
