@@ -77,6 +77,17 @@ SANDBOX_KEYS: Final = {
 }
 """What the embedded sandbox is asked with; it accepts any key that is not a live one."""
 
+KEY_SETTINGS: Final = {
+    Provider.STRIPE: "STRIPE_SECRET_KEY",
+    Provider.POLAR: "POLAR_ACCESS_TOKEN",
+    Provider.LEMONSQUEEZY: "LEMONSQUEEZY_API_KEY",
+    Provider.PADDLE: "PADDLE_API_KEY",
+}
+"""The setting that holds the key of each provider's API."""
+
+_LIVE_KEYS: Final = ("sk_live_", "rk_live_", "pdl_live_")
+"""How a key begins that says of itself that it is live; those of Polar and Lemon Squeezy do not tell."""
+
 
 def origin_of(url: str) -> str:
     """Return the origin (scheme, host, non-default port) of an absolute http(s) URL, lower case.
@@ -327,16 +338,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        self._check_legacy_providers()
         if self.sandbox:
+            key = KEY_SETTINGS[self.payment_provider]
             if not self.uses_sqlite:
                 raise ValueError(
-                    "The sandbox holds demo data and runs on SQLite only. Set STRIPE_SECRET_KEY to use "
-                    "this database with Stripe, or remove DATABASE_URL."
+                    f"The sandbox holds demo data and runs on SQLite only. Set {key} to use "
+                    "this database with a provider, or remove DATABASE_URL."
                 )
             if self.base_url.lower().startswith("https:"):
                 raise ValueError(
                     "The sandbox is for local use only and does not run under an https BASE_URL. "
-                    "Set STRIPE_SECRET_KEY, or use an http address."
+                    f"Set {key}, or use an http address."
                 )
         elif self.live and not self.secret_key.get_secret_value():
             raise ValueError(
@@ -344,21 +357,37 @@ class Settings(BaseSettings):
             )
         return self
 
+    def _check_legacy_providers(self) -> None:
+        for provider in self.legacy_providers:
+            if provider is self.payment_provider:
+                raise ValueError(
+                    f"LEGACY_PROVIDERS names {provider}, which is PAYMENT_PROVIDER. Take it out of one of them."
+                )
+            if not self.key_of(provider):
+                raise ValueError(
+                    f"LEGACY_PROVIDERS names {provider}, but {KEY_SETTINGS[provider]} is not set. "
+                    "Its customers can only be served with its key."
+                )
+
+    @property
+    def served_providers(self) -> tuple[Provider, ...]:
+        """The providers whose customers are served here: the active one, then those that some teams still have."""
+        return tuple(dict.fromkeys((self.payment_provider, *self.legacy_providers)))
+
+    def key_of(self, provider: Provider) -> str:
+        """Return the key of a provider's API, empty when there is none."""
+        key: SecretStr = getattr(self, KEY_SETTINGS[provider].lower())
+        return key.get_secret_value()
+
     @property
     def sandbox(self) -> bool:
         """Whether the embedded sandbox is the provider: true while no provider key is set."""
-        keys = (
-            self.stripe_secret_key,
-            self.polar_access_token,
-            self.lemonsqueezy_api_key,
-            self.paddle_api_key,
-        )
-        return not any(key.get_secret_value() for key in keys)
+        return not any(map(self.key_of, Provider))
 
     @property
     def live(self) -> bool:
-        """Whether real money can move with the configured keys."""
-        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+        """Whether real money can move with the configured keys, for all that they tell."""
+        return any(self.key_of(provider).startswith(_LIVE_KEYS) for provider in Provider)
 
     @property
     def uses_sqlite(self) -> bool:

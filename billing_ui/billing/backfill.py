@@ -85,8 +85,10 @@ def backfill_row(provider: Provider) -> str:
     return f"backfill:{provider}"
 
 
-async def backfill(services: Services, report: Report = lambda _: None) -> BackfillResult:
-    """Copy all customers, subscriptions and invoices of the active provider; goes on where an earlier run ended.
+async def backfill(
+    services: Services, report: Report = lambda _: None, *, provider: Provider | None = None
+) -> BackfillResult:
+    """Copy all customers, subscriptions and invoices of a provider; goes on where an earlier run ended.
 
     Pages are written in the transaction that also writes down what is left, so a run may be killed
     at any moment; the next one waits until its lease has ended. Customers that were known whole before are
@@ -94,18 +96,20 @@ async def backfill(services: Services, report: Report = lambda _: None) -> Backf
 
     Args:
         report: is told how far it is whenever pages were written.
+        provider: whose; None for the active one's.
 
     Raises:
         InvalidRequest: another process is at it.
         PaymentError: the provider cannot be asked. What was written stays, and the next run goes on there.
     """
-    name = backfill_row(services.drivers.active.provider)
+    driver = services.drivers.get(provider) if provider else services.drivers.active
+    name = backfill_row(driver.provider)
     turn = await await_turn(services.database, name)
     if turn is None:
         raise InvalidRequest("Another process is copying everything.")
     error: str | None = None
     try:
-        return await hold(services.database, turn, _run(services, name, report))
+        return await hold(services.database, turn, _run(services, driver, name, report))
     except Exception as failure:
         error = str(failure)[:500]
         raise
@@ -113,14 +117,15 @@ async def backfill(services: Services, report: Report = lambda _: None) -> Backf
         await end_turn(services.database, turn, {"error": error, "finished_at": utc_now()})
 
 
-async def _run(services: Services, name: str, report: Report) -> BackfillResult:
+async def _run(services: Services, driver: Driver, name: str, report: Report) -> BackfillResult:
     began = time.monotonic()
-    driver = services.drivers.active
-    catalog, _ = await asyncio.gather(driver.fetch_catalog(), refresh_catalog(services))
-    plan, resumed = await _plan(services, name)
-    work = _Listing(services, name, catalog, plan, report)
+    catalog, _ = await asyncio.gather(
+        driver.fetch_catalog(), refresh_catalog(services, driver.provider)
+    )
+    plan, resumed = await _plan(services, driver, name)
+    work = _Listing(services, driver, name, catalog, plan, report)
     await work.run()
-    fetched = await _fetch_whole(services, work)
+    fetched = await _fetch_whole(services, driver, work)
     async with services.database.write() as session:
         await remember(session, name, {})
     return BackfillResult(
@@ -182,7 +187,7 @@ class _Fetched:
     following: tuple[Range, ...] = ()
 
 
-async def _plan(services: Services, name: str) -> tuple[_Plan, bool]:
+async def _plan(services: Services, driver: Driver, name: str) -> tuple[_Plan, bool]:
     """Return what an earlier run has left, or a new plan; and which of both it is.
 
     Before a new one, all customers known whole are marked out of date: no list says all of a customer.
@@ -190,12 +195,13 @@ async def _plan(services: Services, name: str) -> tuple[_Plan, bool]:
     async with services.database.read() as session:
         state = await remembered(session, name)
     if not state:
-        await mark_all_out_of_date(services.database, services.drivers.active.provider)
+        await mark_all_out_of_date(services.database, driver.provider)
         services.work.ring()
     async with services.database.write() as session:
         if state := await remembered(session, name, lock=True):
             return _Plan.loaded(state), True
-        plan = _Plan(first_ranges(utc_now().replace(microsecond=0)))
+        now, by_time = utc_now().replace(microsecond=0), driver.capabilities.lists_by_time
+        plan = _Plan(first_ranges(now, by_time=by_time))
         await remember(session, name, plan.dumped())
     return plan, False
 
@@ -204,11 +210,17 @@ class _Listing:
     """Lists what a plan has left, several ranges at once. Whoever has nothing to do gets a part of a range."""
 
     def __init__(
-        self, services: Services, name: str, catalog: CatalogSnapshot, plan: _Plan, report: Report
+        self,
+        services: Services,
+        driver: Driver,
+        name: str,
+        catalog: CatalogSnapshot,
+        plan: _Plan,
+        report: Report,
     ) -> None:
         self.plan = plan
         self._services = services
-        self._driver: Driver = services.drivers.active
+        self._driver = driver
         self._name = name
         self._catalog = catalog
         self._report = report
@@ -276,7 +288,9 @@ class _Listing:
         return mine.following[0] if mine.following else None
 
     async def _write(self, pages: Sequence["_Fetched"]) -> None:
-        plan, helpers = self.plan, max(self._idle - len(self._waiting), 0)
+        # Where a list can't be asked for a range of time, nobody can take a part of it.
+        by_time = self._driver.capabilities.lists_by_time
+        plan, helpers = self.plan, max(self._idle - len(self._waiting), 0) if by_time else 0
         following: list[tuple[Range, ...]] = []
         for one in pages:
             rest = one.range.after(one.page, helpers)
@@ -313,17 +327,16 @@ class _Listing:
         raise AssertionError("unreachable")
 
 
-async def _fetch_whole(services: Services, work: _Listing) -> int:
+async def _fetch_whole(services: Services, driver: Driver, work: _Listing) -> int:
     """Fetch the customers that are out of date and whole; a worker elsewhere may help."""
-    provider = services.drivers.active.provider
 
     async def left() -> int:
         async with services.database.read() as session:
-            return await _customers_left(session, provider)
+            return await _customers_left(session, driver.provider)
 
     if not await left():
         return 0
-    draining = asyncio.create_task(drain(services))
+    draining = asyncio.create_task(drain(services, [driver]))
     try:
         while not (await asyncio.wait({draining}, timeout=_COUNT_SECONDS))[0]:
             work._report(work.progress(await left()))

@@ -26,59 +26,71 @@ from billing_ui.payments.types import (
     PortalConfigurationRef,
     ProviderUnavailable,
 )
+from billing_ui.settings import Provider
 
 
-async def refresh_catalog(services: Services, *, after: int | None = None) -> None:
-    """Fetch the active provider's products and prices and make our tables say the same.
+async def refresh_catalog(
+    services: Services, provider: Provider | None = None, *, after: int | None = None
+) -> None:
+    """Fetch a provider's products and prices and make our tables say the same.
 
     The portal configuration, if we have made one, is updated in place when it no longer fits. One
     refresh runs at a time, in whatever process; a call waits for a running one and is content with it
     if it began late enough.
 
     Args:
+        provider: whose; None for the active one's.
         after: the catalogue's `wanted` that the fetch must have seen. None asks for one that begins after
             this call.
 
     Raises:
         PaymentError: as `Driver.fetch_catalog`; what we have is kept.
     """
-    await _refresh(services, after, make_configuration=False)
+    await _refresh(services, _driver(services, provider), after, make_configuration=False)
 
 
-async def portal_configuration_id(services: Services, *, unusable: str | None = None) -> str | None:
+async def portal_configuration_id(
+    services: Services, provider: Provider | None = None, *, unusable: str | None = None
+) -> str | None:
     """Return the id of our portal configuration, making it when there is none yet.
 
     None for a provider that has no such thing.
 
     Args:
+        provider: at which one; None for the active one.
         unusable: an id that the provider has just refused; it is looked for or made anew.
 
     Raises:
         ProductNotActive, NoActivePrices: one must be made, and there is nothing to offer in it.
         PaymentError: as `Driver.fetch_catalog`.
     """
-    provider = services.drivers.active.provider.value
+    driver = _driver(services, provider)
     async with services.database.read() as session:
-        known = await session.get(PortalConfiguration, provider)
+        known = await session.get(PortalConfiguration, driver.provider.value)
     if known is not None and known.id != unusable:
         return known.id
     if known is not None:
         async with services.database.write() as session:
             await session.exec(
                 delete(PortalConfiguration).where(
-                    col(PortalConfiguration.provider) == provider,
+                    col(PortalConfiguration.provider) == driver.provider.value,
                     col(PortalConfiguration.id) == unusable,
                 )
             )
-    await _refresh(services, None, make_configuration=True)
+    await _refresh(services, driver, None, make_configuration=True)
     async with services.database.read() as session:
-        made = await session.get(PortalConfiguration, provider)
+        made = await session.get(PortalConfiguration, driver.provider.value)
     return made.id if made else None
 
 
-async def _refresh(services: Services, after: int | None, *, make_configuration: bool) -> None:
-    driver, database = services.drivers.active, services.database
-    provider = driver.provider.value
+def _driver(services: Services, provider: Provider | None) -> Driver:
+    return services.drivers.active if provider is None else services.drivers.get(provider)
+
+
+async def _refresh(
+    services: Services, driver: Driver, after: int | None, *, make_configuration: bool
+) -> None:
+    database, provider = services.database, driver.provider.value
     goal = await _mark(services, provider) if after is None else after
 
     async def refresh_once() -> CatalogSnapshot | None:

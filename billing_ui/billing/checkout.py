@@ -1,5 +1,6 @@
 """Buying a plan: opening the provider's hosted checkout for a team that has none."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID, uuid4
@@ -21,6 +22,7 @@ from billing_ui.billing.return_urls import PRICING_PAGE, absolute_url, allowed_r
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.billing.visits import record_visit, tell_of_visit, visit_return_url
+from billing_ui.billing.words import provider_name
 from billing_ui.models import Customer, Price, Product, VisitKind
 from billing_ui.payments.types import (
     MAX_QUANTITY,
@@ -54,9 +56,9 @@ async def open_checkout(
 ) -> OpenedCheckout:
     """Open a checkout session for one price, and record the visit.
 
-    The team's customer is created at the provider when there is none, or when it was deleted there. A team
-    with a live subscription is refused: what it has is looked up at the provider, since a second
-    subscription is the one mistake that costs money.
+    Plans are bought at the active provider. The team's customer is created there when there is none, or when
+    it was deleted. A team with a live subscription is refused, wherever it has it: that is looked up at its
+    providers, since a second subscription is the one mistake that costs money.
 
     Args:
         price_id: an active recurring price of an active product in our catalogue.
@@ -67,7 +69,7 @@ async def open_checkout(
 
     Raises:
         NoTeam, NotAllowed: who asks may not.
-        ProviderMismatch: the team's customer belongs to another provider than the active one.
+        ProviderMismatch: the team's customer belongs to a provider that is neither the active nor a legacy one.
         InvalidReturnUrl: the return URL is not on an allowed origin.
         InvalidRequest: price, quantity or currency cannot be had, or there is a live subscription.
         TooManyTries: the token has made too many calls.
@@ -79,14 +81,15 @@ async def open_checkout(
     if not driver.capabilities.checkout:
         raise InvalidRequest(f"{driver.display_name} has no checkout here.")
     async with services.database.read() as session:
-        existing = await current_customer(session, team_id, provider)
+        existing = await current_customer(session, team_id, services.settings.served_providers)
     if existing is not None:
-        usable_customer(existing, provider)
+        usable_customer(existing, services.settings.served_providers)
     return_to = allowed_return_url(services.settings, return_url)
     price, product = await _buyable(services, provider, price_id)
     currency = currency.lower() if currency else None
     _check(product, price, quantity, currency)
     await services.limits.count_call(identity)
+    await _refuse_beside_legacy_plan(services, team_id)
     visit_id = uuid4()
     back = absolute_url(services.settings, return_to or PRICING_PAGE)
     for _ in range(_MAX_GENERATIONS):
@@ -134,6 +137,33 @@ async def _start(
                 "Your team already has a plan. Switch it in the billing portal instead."
             )
     return await services.drivers.active.start_checkout(request)
+
+
+async def _refuse_beside_legacy_plan(services: Services, team_id: UUID) -> None:
+    """Make sure that the team has no live plan at a legacy provider.
+
+    Raises:
+        InvalidRequest: it has.
+        ProviderUnavailable: that provider cannot tell.
+    """
+    query = select(Customer).where(
+        Customer.team_id == team_id,
+        col(Customer.provider).in_(services.settings.legacy_providers),
+        col(Customer.provider_customer_id).is_not(None),
+        col(Customer.deleted_at).is_(None),
+    )
+    async with services.database.read() as session:
+        found = (await session.exec(query)).all()
+    for customer in found:
+        # Of one that the provider does not know, our copy is all there is to go by.
+        with suppress(NoCustomer):
+            await sync_customer(services, customer.id)
+        async with services.database.read() as session:
+            if await live_subscriptions(session, customer.id):
+                raise InvalidRequest(
+                    f"Your team already has a plan at {provider_name(customer.provider)}. "
+                    "Switch it in the billing portal, or choose a new one when it has ended."
+                )
 
 
 async def _buyable(services: Services, provider: str, price_id: str) -> tuple[Price, Product]:

@@ -1,11 +1,11 @@
 """Which customer a team has at a provider, and making sure that it never has two."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import ColumnElement, delete, func, literal_column, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,6 +17,7 @@ from billing_ui.billing.upsert import insert_if_absent
 from billing_ui.clock import utc_now
 from billing_ui.models import Customer, Subscription, Team
 from billing_ui.models.columns import left_out
+from billing_ui.payments.driver import Driver, Drivers
 from billing_ui.payments.types import (
     CustomerDeleted,
     InvalidRequest,
@@ -25,8 +26,20 @@ from billing_ui.payments.types import (
     ProviderMismatch,
     SubscriptionState,
 )
+from billing_ui.settings import Provider
 
 NEWEST_FIRST: Final = (col(Subscription.created_at).desc(), col(Subscription.id))
+HAS_LIVE_PLAN: Final[ColumnElement[bool]] = (
+    select(literal_column("1"))
+    .where(
+        col(Subscription.customer_id) == col(Customer.id),
+        # All states but one are live, for all we know.
+        col(Subscription.state) != literal_column(f"'{SubscriptionState.ENDED.value}'"),
+    )
+    .correlate(Customer)
+    .exists()
+)
+"""Whether a customer has a live subscription, beside the customers of a query."""
 _MAX_GENERATIONS: Final = 5
 
 
@@ -61,26 +74,49 @@ class KnownCustomer(Protocol):
 AnyCustomer = TypeVar("AnyCustomer", bound=KnownCustomer)
 
 
-def choose_customer(rows: Sequence[AnyCustomer], active_provider: str) -> AnyCustomer | None:
+def choose_customer(
+    rows: Sequence[AnyCustomer], providers: Sequence[str], live: Collection[UUID] = ()
+) -> AnyCustomer | None:
     """Return the one of a team's customers that counts, or None if no provider knows any of them.
 
-    The active provider's comes before another's, one that exists before a deleted one, a later
-    generation before an earlier one. A claim that was never carried out is not a customer.
+    A team moves from a legacy provider to the active one when its plan there has ended and it chooses a new
+    one. Until then it has customers of both, and the one with the plan counts: a checkout that was begun and
+    left must hide no plan that is being paid for. A claim that was never carried out is not a customer.
+
+    Args:
+        providers: the served ones, the active one first. Any other's customer counts only where there is none of
+            theirs: then somebody must be told.
+        live: our ids of those that have a live subscription.
     """
     known = [row for row in rows if row.provider_customer_id is not None]
     return max(
         known,
-        key=lambda row: (row.provider == active_provider, row.deleted_at is None, row.generation),
+        key=lambda row: (
+            row.provider in providers,
+            row.id in live,
+            row.deleted_at is None,
+            row.provider == providers[0],
+            row.generation,
+        ),
         default=None,
     )
 
 
 async def current_customer(
-    session: AsyncSession, team_id: UUID, active_provider: str
+    session: AsyncSession, team_id: UUID, providers: Sequence[str]
 ) -> Customer | None:
     """Return the team's customer as `choose_customer` does, in one query."""
-    rows = (await session.exec(select(Customer).where(Customer.team_id == team_id))).all()
-    return choose_customer(rows, active_provider)
+    query = select(Customer, HAS_LIVE_PLAN).where(Customer.team_id == team_id)
+    found = (await session.exec(query)).all()
+    live = {customer.id for customer, has_plan in found if has_plan}
+    return choose_customer([customer for customer, _ in found], providers, live)
+
+
+def driver_of(drivers: Drivers, customer: KnownCustomer | None) -> Driver:
+    """Return the driver that knows a customer; the active one for nobody, and where no driver does."""
+    if customer is None or not drivers.serves(customer.provider):
+        return drivers.active
+    return drivers.get(Provider(customer.provider))
 
 
 async def live_subscriptions(session: AsyncSession, customer_id: UUID) -> tuple[Subscription, ...]:
@@ -97,17 +133,20 @@ async def live_subscriptions(session: AsyncSession, customer_id: UUID) -> tuple[
     return tuple((await session.exec(query)).all())
 
 
-def usable_customer(customer: AnyCustomer | None, active_provider: str) -> AnyCustomer:
-    """Return `customer` if the active provider can be asked about it.
+def usable_customer(customer: AnyCustomer | None, providers: Sequence[str]) -> AnyCustomer:
+    """Return `customer` if its provider can be asked about it.
+
+    Args:
+        providers: the served ones, the active one first.
 
     Raises:
         NoCustomer: there is none.
-        ProviderMismatch: it belongs to another provider.
+        ProviderMismatch: it belongs to another provider than these.
     """
     if customer is None:
         raise NoCustomer
-    if customer.provider != active_provider:
-        raise ProviderMismatch(customer.provider, active_provider)
+    if customer.provider not in providers:
+        raise ProviderMismatch(customer.provider, providers[0])
     return customer
 
 
@@ -180,7 +219,7 @@ async def claim_customer(services: Services, identity: Identity, team_id: UUID) 
                 )
             ).all()
             living = [row for row in rows if row.deleted_at is None]
-            if customer := choose_customer(living, provider):
+            if customer := choose_customer(living, (provider,)):
                 return customer
             if living:
                 return max(living, key=lambda row: row.generation)
@@ -206,29 +245,38 @@ async def mark_deleted(services: Services, customer_id: UUID) -> None:
         )
 
 
-async def link_customer(services: Services, team_id: UUID, provider_customer_id: str) -> UUID:
-    """Make an existing customer of the active provider the team's, and return our id of it.
+async def link_customer(
+    services: Services,
+    team_id: UUID,
+    provider_customer_id: str,
+    provider: Provider | None = None,
+) -> UUID:
+    """Make an existing customer of a provider the team's, and return our id of it.
 
     Only an operator does this, knowing whose it is; the app itself never adopts a customer by its e-mail.
     The customer is out of date afterwards.
 
+    Args:
+        provider: whose customer it is; None for the active one.
+
     Raises:
+        ProviderRejected: the provider is neither the active nor a legacy one.
         NoCustomer: the provider knows no such customer.
         CustomerDeleted: it was deleted there.
         InvalidRequest: there is no such team, it has another customer, or another team has this one.
     """
-    driver = services.drivers.active
+    driver = services.drivers.get(provider) if provider else services.drivers.active
     snapshot = await driver.fetch_snapshot(provider_customer_id)
     if snapshot.customer.deleted:
         raise CustomerDeleted(f"{driver.display_name} has deleted {provider_customer_id}.")
-    provider = driver.provider.value
+    of_provider = driver.provider.value
     async with services.database.write() as session:
         if await session.get(Team, team_id) is None:
             raise InvalidRequest("There is no such team.")
-        theirs = await current_customer(session, team_id, provider)
+        theirs = await current_customer(session, team_id, (of_provider,))
         if (
             theirs
-            and theirs.provider == provider
+            and theirs.provider == of_provider
             and theirs.deleted_at is None
             and theirs.provider_customer_id != provider_customer_id
         ):
@@ -238,18 +286,18 @@ async def link_customer(services: Services, team_id: UUID, provider_customer_id:
         query = (
             select(Customer)
             .where(
-                Customer.provider == provider,
+                Customer.provider == of_provider,
                 Customer.provider_customer_id == provider_customer_id,
             )
             .with_for_update()
         )
         customer = (await session.exec(query)).first() or Customer(
-            provider=provider, provider_customer_id=provider_customer_id
+            provider=of_provider, provider_customer_id=provider_customer_id
         )
         if customer.team_id not in (None, team_id):
             raise InvalidRequest(f"Another team has the customer {provider_customer_id}.")
         if customer.team_id is None:
-            customer.generation = await _next_generation(session, team_id, provider)
+            customer.generation = await _next_generation(session, team_id, of_provider)
             customer.team_id = team_id
         session.add(customer)
         await session.flush()

@@ -53,7 +53,7 @@ async def load_feed(
     """
     team_id = require(identity, Action.VIEW_PLAN)
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, services.drivers.active.provider.value)
+        customer = await current_customer(session, team_id, services.settings.served_providers)
         if customer is None:
             return ()
         return await read_feed(

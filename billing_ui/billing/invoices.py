@@ -81,9 +81,7 @@ async def load_invoices(
     """
     team_id = require(identity, Action.VIEW_INVOICES)
     async with services.database.read() as session:
-        customer = await current_customer(
-            session, team_id, services.settings.payment_provider.value
-        )
+        customer = await current_customer(session, team_id, services.settings.served_providers)
         return await read_invoices(session, customer, cursor, limit)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -16,6 +16,7 @@ from billing_ui.billing.reconcile import reconcile_in_turn
 from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
+from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import PaymentError, ProviderUnavailable
 from billing_ui.settings import EventsMode
 
@@ -62,17 +63,22 @@ async def run_jobs(services: Services) -> None:
 
 
 def jobs_of(services: Services) -> tuple[RecurringJob, ...]:
-    """Return the jobs there are; which ones depends on what the active provider can do."""
-    if _has_event_list(services):
+    """Return the jobs there are; which ones depends on what the served providers can do."""
+    drivers = services.drivers.usable()
+    listing = [driver for driver in drivers if driver.capabilities.event_list]
+    others = [driver for driver in drivers if not driver.capabilities.event_list]
+    found = [RecurringJob("prune", PRUNE_EVERY, _prune)]
+    # Where no provider has a key, recovery says so.
+    if listing or not others:
         polling = services.settings.events_mode is EventsMode.POLL
-        catching_up = RecurringJob(
-            "recovery", POLL_EVERY if polling else RECOVER_EVERY, _recover, at_start=True
-        )
-        reconciling = RecurringJob("reconcile", RECONCILE_EVERY, _reconcile)
-        return catching_up, reconciling, RecurringJob("prune", PRUNE_EVERY, _prune)
-    # What the provider does not tell is found by comparing.
-    often = RecurringJob("reconcile", RECONCILE_WITHOUT_EVENTS_EVERY, _reconcile, at_start=True)
-    return often, RecurringJob("prune", PRUNE_EVERY, _prune)
+        every = POLL_EVERY if polling else RECOVER_EVERY
+        found.append(RecurringJob("recovery", every, _recover, at_start=True))
+        found.append(RecurringJob("reconcile", RECONCILE_EVERY, _reconciling(listing)))
+    if others:
+        # What a provider does not tell is found by comparing.
+        every = RECONCILE_WITHOUT_EVENTS_EVERY
+        found.append(RecurringJob("compare", every, _reconciling(others), at_start=True))
+    return tuple(found)
 
 
 async def run_job(services: Services, job: RecurringJob, *, at_once: bool = False) -> bool:
@@ -144,17 +150,14 @@ async def _recover(services: Services, _turn: Turn) -> None:
     await recover(services)
 
 
-async def _reconcile(services: Services, turn: Turn) -> None:
-    await reconcile_in_turn(services, turn, fix=True, partial=False)
+def _reconciling(
+    drivers: Sequence[Driver],
+) -> Callable[[Services, Turn], Coroutine[Any, Any, object]]:
+    async def reconcile(services: Services, turn: Turn) -> None:
+        await reconcile_in_turn(services, turn, drivers=drivers, fix=True, partial=False)
+
+    return reconcile
 
 
 async def _prune(services: Services, _turn: Turn) -> None:
     await prune(services)
-
-
-def _has_event_list(services: Services) -> bool:
-    try:
-        return services.drivers.active.capabilities.event_list
-    except PaymentError:
-        # No driver, or no key: each job will say so by itself.
-        return True

@@ -45,11 +45,10 @@ async def load_page(
         InvalidRequest: the cursor is none of ours.
     """
     team_id = require(identity, Action.VIEW_PLAN)
-    driver = services.drivers.active
     may_see_invoices = identity.may(Action.VIEW_INVOICES)
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, driver.provider.value)
-        summary = await read_billing(session, driver, identity, customer)
+        customer = await current_customer(session, team_id, services.settings.served_providers)
+        summary = await read_billing(session, services.drivers, identity, customer)
         visit = await read_outcome(session, identity)
         spend: Spend | None = None
         entries: Sequence[FeedEntry] = ()

@@ -14,7 +14,9 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.catalog import portal_configuration_id
 from billing_ui.billing.customers import (
+    HAS_LIVE_PLAN,
     choose_customer,
+    driver_of,
     live_subscriptions,
     payer_of,
     usable_customer,
@@ -48,11 +50,11 @@ from billing_ui.payments.types import (
     ProviderRejected,
     StartPortalSessionInput,
 )
-from billing_ui.settings import Settings
+from billing_ui.settings import Provider, Settings
 
 
 class _Found(NamedTuple):
-    """A team's customer, and the id of our portal configuration."""
+    """One of a team's customers, whether it has a plan, and the id of our portal configuration at its provider."""
 
     id: UUID
     team_id: UUID | None
@@ -62,6 +64,7 @@ class _Found(NamedTuple):
     create_params: dict[str, Any] | None
     claimed_at: datetime
     deleted_at: datetime | None
+    has_plan: bool
     configuration: str | None
 
 
@@ -70,10 +73,11 @@ _FIND: Final = Direct(
         *(Customer.id, Customer.team_id),
         *(Customer.provider, Customer.provider_customer_id, Customer.generation),
         *(Customer.create_params, Customer.claimed_at, Customer.deleted_at),
+        HAS_LIVE_PLAN,
         PortalConfiguration.id,
     )
     .select_from(Customer)
-    .outerjoin(PortalConfiguration, col(PortalConfiguration.provider) == bindparam("provider"))
+    .outerjoin(PortalConfiguration, col(PortalConfiguration.provider) == col(Customer.provider))
     .where(col(Customer.team_id) == bindparam("team_id")),
     _Found,
 )
@@ -112,7 +116,8 @@ async def open_portal(
     Raises:
         NoTeam, NotAllowed: who asks may not.
         NoCustomer: the team has no customer yet.
-        ProviderMismatch: its customer belongs to another provider than the active one.
+        NothingBought: its provider has a portal only for those who have bought something.
+        ProviderMismatch: its customer belongs to a provider that is neither the active nor a legacy one.
         InvalidReturnUrl: the return URL is not on an allowed origin.
         InvalidRequest: the flow, subscription or configuration cannot be had here.
         TooManyTries: the person, or the token, has opened it too often.
@@ -120,13 +125,14 @@ async def open_portal(
         PaymentError: as `Driver.start_portal_session` and `portal_configuration_id`.
     """
     team_id = require(identity, Action.OPEN_PORTAL)
-    driver, settings = services.drivers.active, services.settings
-    visit_id, provider = uuid4(), driver.provider.value
-    found = await services.database.fetch(_FIND, team_id=team_id, provider=provider)
-    customer = usable_customer(choose_customer(found, provider), provider)
+    settings, visit_id = services.settings, uuid4()
+    found = await services.database.fetch(_FIND, team_id=team_id)
+    providers, live = settings.served_providers, {one.id for one in found if one.has_plan}
+    customer = usable_customer(choose_customer(found, providers, live), providers)
+    driver = driver_of(services.drivers, customer)
     return_to = allowed_return_url(settings, return_url)
     if configuration is not None:
-        _check_configuration(settings, configuration, customer.configuration)
+        _check_configuration(settings, driver, configuration, customer.configuration)
     if flow is not None:
         flow = await _resolve_flow(services, driver, customer.id, flow)
     await services.limits.count_portal(identity)
@@ -134,7 +140,7 @@ async def open_portal(
         payer=payer_of(customer),
         return_url=visit_return_url(settings, visit_id),
         configuration=configuration
-        or settings.stripe_portal_configuration
+        or _named_configuration(settings, driver)
         or customer.configuration,
         flow=flow,
         locale=locale,
@@ -205,11 +211,18 @@ async def open_switch(
     return await open_portal(services, identity, locale=locale)
 
 
-def _check_configuration(settings: Settings, configuration: str, ours: str | None) -> None:
-    listed = (settings.stripe_portal_configuration, *settings.stripe_portal_configurations)
-    # The setting is empty when the operator has named none.
-    if not configuration or configuration not in (ours, *listed):
+def _check_configuration(
+    settings: Settings, driver: Driver, configuration: str, ours: str | None
+) -> None:
+    listed = settings.stripe_portal_configurations if driver.provider is Provider.STRIPE else ()
+    if configuration not in (ours, _named_configuration(settings, driver), *listed):
         raise InvalidRequest("configuration: is not one of this site's portal configurations.")
+
+
+def _named_configuration(settings: Settings, driver: Driver) -> str | None:
+    """Return the portal configuration that the operator has named for a provider, if any."""
+    named = settings.stripe_portal_configuration if driver.provider is Provider.STRIPE else ""
+    return named or None
 
 
 async def _resolve_flow(
@@ -274,8 +287,10 @@ async def _changed_item(services: Services, subscription: Subscription, flow: Po
 async def _start_session(
     services: Services, driver: Driver, request: StartPortalSessionInput, ours: str | None
 ) -> PortalSession:
+    if not driver.capabilities.portal_configurations:
+        return await driver.start_portal_session(request)
     if request.configuration is None:
-        request = await _with_our_configuration(services, request)
+        request = await _with_our_configuration(services, driver, request)
         return await driver.start_portal_session(request)
     try:
         return await driver.start_portal_session(request)
@@ -284,12 +299,16 @@ async def _start_session(
             raise
         # Somebody has deactivated ours, or it belongs to another account: make it anew, once.
         return await driver.start_portal_session(
-            await _with_our_configuration(services, request, unusable=ours)
+            await _with_our_configuration(services, driver, request, unusable=ours)
         )
 
 
 async def _with_our_configuration(
-    services: Services, request: StartPortalSessionInput, *, unusable: str | None = None
+    services: Services,
+    driver: Driver,
+    request: StartPortalSessionInput,
+    *,
+    unusable: str | None = None,
 ) -> StartPortalSessionInput:
-    configuration = await portal_configuration_id(services, unusable=unusable)
+    configuration = await portal_configuration_id(services, driver.provider, unusable=unusable)
     return request.model_copy(update={"configuration": configuration})

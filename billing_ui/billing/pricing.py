@@ -1,7 +1,7 @@
 """What the pricing page shows: the plans there are, and which of them the team has."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +15,7 @@ from billing_ui.billing.customers import current_customer, live_subscriptions
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
 from billing_ui.models import Catalog, Customer, Price, Product, SubscriptionItem
+from billing_ui.settings import Provider
 
 CATALOG_MAX_AGE: Final = timedelta(hours=1)
 """After this long the catalogue is looked at again, in case the provider's word of a change was lost."""
@@ -47,6 +48,7 @@ class Pricing:
     """The plans there are, and what the team has of them.
 
     Attributes:
+        provider: whose plans they are: the active one's, or a legacy one's for a team that has a plan there.
         currencies: lower-case ISO codes to choose from. A customer pays in one currency for good: once it
             has one, that is the only choice.
         current_price_id, current_product_id: of the first item of the newest live subscription.
@@ -58,6 +60,7 @@ class Pricing:
         out_of_date: whether the catalogue should be fetched again, in the background.
     """
 
+    provider: Provider
     products: tuple[PricingProduct, ...]
     currencies: tuple[str, ...]
     current_price_id: str | None = None
@@ -72,24 +75,29 @@ class Pricing:
 
 async def load_pricing(services: Services, identity: Identity | None) -> Pricing:
     """Return what the pricing page shows to `identity`; to somebody without a session or team, the plans alone."""
-    driver = services.drivers.active
-    provider = driver.provider.value
+    active = services.drivers.active
+    if identity is None or identity.team_id is None:
+        async with services.database.read() as session:
+            return await _plans_of(session, active.provider)
+    team_id, served = require(identity, Action.VIEW_PLAN), services.settings.served_providers
     async with services.database.read() as session:
-        products, default_currency = await _load_products(session, provider)
-        out_of_date = _is_out_of_date(await session.get(Catalog, provider))
-        currencies = _currencies(products, first=default_currency)
-        if identity is None or identity.team_id is None:
-            return Pricing(products, currencies, out_of_date=out_of_date)
-        team_id = require(identity, Action.VIEW_PLAN)
         members = await count_members(session, team_id)
-        customer = await current_customer(session, team_id, provider)
+        customer = await current_customer(session, team_id, served)
         current, live = await _current_item(session, customer)
-    same_provider = customer is None or customer.provider == provider
-    deleted = customer is not None and customer.deleted_at is not None
-    if customer and same_provider and not deleted and customer.currency in currencies:
+        usable = customer is None or customer.provider in served
+        # A plan is switched where it is, and a new one is bought at the active provider.
+        at = Provider(customer.provider) if customer and usable and live else active.provider
+        plans = await _plans_of(session, at)
+    currencies = plans.currencies
+    if (
+        customer
+        and customer.provider == plans.provider
+        and customer.deleted_at is None
+        and customer.currency in currencies
+    ):
         currencies = (customer.currency,)
-    return Pricing(
-        products=products,
+    return replace(
+        plans,
         currencies=currencies,
         current_price_id=current.price_id if current else None,
         current_product_id=current.product_id if current else None,
@@ -97,13 +105,20 @@ async def load_pricing(services: Services, identity: Identity | None) -> Pricing
         members=members,
         has_live_subscription=live,
         can_checkout=(
-            driver.capabilities.checkout
-            and identity.may(Action.CHECKOUT)
-            and same_provider
-            and not live
+            active.capabilities.checkout and identity.may(Action.CHECKOUT) and usable and not live
         ),
-        can_switch=identity.may(Action.OPEN_PORTAL) and same_provider and live,
-        out_of_date=out_of_date,
+        can_switch=identity.may(Action.OPEN_PORTAL) and usable and live,
+    )
+
+
+async def _plans_of(session: AsyncSession, provider: Provider) -> Pricing:
+    """Return what a provider sells, to whoever it may be."""
+    products, default_currency = await _load_products(session, provider.value)
+    return Pricing(
+        provider=provider,
+        products=products,
+        currencies=_currencies(products, first=default_currency),
+        out_of_date=_is_out_of_date(await session.get(Catalog, provider.value)),
     )
 
 

@@ -20,8 +20,14 @@ _WORTH_A_PART: Final = 150.0
 """So many objects, about, are worth a part of their own."""
 
 
-def first_ranges(now: datetime) -> tuple["Range", ...]:
-    """Return ranges that hold everything there is to list."""
+def first_ranges(now: datetime, *, by_time: bool = True) -> tuple["Range", ...]:
+    """Return ranges that hold everything there is to list.
+
+    Args:
+        by_time: whether a list can be asked for a range of time; else there is one range a list.
+    """
+    if not by_time:
+        return tuple(Range(listing) for listing in Listing)
     cuts = [None, *(now - age for age in _AGES), None]
     return tuple(
         Range(listing, created_from=earliest, created_to=latest)

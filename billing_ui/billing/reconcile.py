@@ -138,6 +138,7 @@ async def reconcile_in_turn(
     services: Services,
     turn: Turn,
     *,
+    drivers: Sequence[Driver] | None = None,
     fix: bool,
     progress: Report = lambda _: None,
     partial: bool = True,
@@ -151,6 +152,7 @@ async def reconcile_in_turn(
 
     Args:
         turn: this process's turn at the job.
+        drivers: of the providers to compare with; None for all that can be asked.
         fix: fetch anew what differs, and store unknown customers as nobody's.
         progress: is told how far it is after each customer.
         partial: compare also the customers that were only listed.
@@ -163,7 +165,7 @@ async def reconcile_in_turn(
     async with services.database.read() as session:
         whole = await load_progress(session, turn.name)
     report = whole.report
-    for driver in services.drivers.usable():
+    for driver in services.drivers.usable() if drivers is None else drivers:
         work = _Reconciliation(services, driver, turn, whole, progress, fix=fix, patience=patience)
         await work.compare_all(partial=partial)
         await work.find_unknown()

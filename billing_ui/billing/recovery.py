@@ -16,7 +16,8 @@ from billing_ui.billing.job_rows import remember, remembered
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
 from billing_ui.models import Catalog, EventSource, InboxEvent
-from billing_ui.payments.types import ProviderEvent
+from billing_ui.payments.driver import Driver
+from billing_ui.payments.types import PaymentError, ProviderEvent
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
@@ -69,21 +70,40 @@ def position_row(provider: Provider) -> str:
 
 
 async def recover(services: Services) -> int:
-    """Accept every event in the active provider's list since the last whole walk, less ten minutes.
+    """Accept the events in the lists of all served providers that have one.
+
+    Returns:
+        How many events were new.
+
+    Raises:
+        PaymentError: a provider could not be asked; the others were.
+    """
+    found, failure = 0, None
+    for provider in services.settings.served_providers:
+        try:
+            driver = services.drivers.get(provider)
+            if driver.capabilities.event_list:
+                found += await recover_from(services, driver)
+        except PaymentError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return found
+
+
+async def recover_from(services: Services, driver: Driver) -> int:
+    """Accept every event in a provider's list since the last whole walk, less ten minutes.
 
     The list comes newest first, so the position moves on only when all of it was seen. Events known already
     cost a look at their keys. Without a position, or after an absence longer than the provider keeps
     events, nobody can say what was missed: then every customer fetched before is marked out of date.
 
     Returns:
-        How many events were new; 0 for a provider that has no event list.
+        How many events were new.
 
     Raises:
         PaymentError: the provider could not be asked. What was accepted stays; the position does not move.
     """
-    driver = services.drivers.active
-    if not driver.capabilities.event_list:
-        return 0
     began, provider = utc_now(), driver.provider
     position = await _load(services, provider)
     if position is None or began - position.walked_at > KEPT_FOR:

@@ -15,7 +15,7 @@ async def refresh_billing(services: Services, identity: Identity) -> None:
 
     Raises:
         NoTeam, NotAllowed: who asks may not.
-        NoCustomer, ProviderMismatch: there is nothing to ask the active provider about.
+        NoCustomer, ProviderMismatch: there is nothing that a provider could be asked about.
         PaymentError: as `sync_customer`.
     """
     customer = await _customer(services, require(identity, Action.SYNC))
@@ -27,7 +27,7 @@ async def catch_up(services: Services, identity: Identity) -> None:
 
     Raises:
         NoTeam, NotAllowed: who asks may not see the team's plan.
-        NoCustomer, ProviderMismatch: there is nothing to ask the active provider about.
+        NoCustomer, ProviderMismatch: there is nothing that a provider could be asked about.
         PaymentError: as `sync_customer`.
     """
     customer = await _customer(services, require(identity, Action.VIEW_PLAN))
@@ -35,6 +35,6 @@ async def catch_up(services: Services, identity: Identity) -> None:
 
 
 async def _customer(services: Services, team_id: UUID) -> Customer:
-    provider = services.settings.payment_provider.value
+    providers = services.settings.served_providers
     async with services.database.read() as session:
-        return usable_customer(await current_customer(session, team_id, provider), provider)
+        return usable_customer(await current_customer(session, team_id, providers), providers)

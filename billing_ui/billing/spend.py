@@ -62,9 +62,8 @@ async def load_spend(services: Services, identity: Identity, now: datetime) -> S
         NoTeam, NotAllowed: who asks may not see invoices.
     """
     team_id = require(identity, Action.VIEW_INVOICES)
-    provider = services.drivers.active.provider.value
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, provider)
+        customer = await current_customer(session, team_id, services.settings.served_providers)
         if customer is None:
             return None
         return await read_spend(session, customer, now, services.settings.zone)

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import count_members, read_owner_contact
-from billing_ui.billing.customers import NEWEST_FIRST, current_customer
+from billing_ui.billing.customers import NEWEST_FIRST, current_customer, driver_of
 from billing_ui.billing.services import Services
 from billing_ui.billing.words import provider_mismatch, provider_name
 from billing_ui.models import (
@@ -28,7 +28,7 @@ from billing_ui.models import (
     SubscriptionItem,
 )
 from billing_ui.models.columns import left_out
-from billing_ui.payments.driver import Driver
+from billing_ui.payments.driver import Drivers
 from billing_ui.payments.types import (
     Address,
     Capabilities,
@@ -36,6 +36,7 @@ from billing_ui.payments.types import (
     SubscriptionState,
     TaxId,
 )
+from billing_ui.settings import Provider
 
 _OWING: Final = frozenset(
     {SubscriptionState.PAST_DUE, SubscriptionState.UNPAID, SubscriptionState.INCOMPLETE}
@@ -154,10 +155,11 @@ class BillingSummary:
         can_manage: whether the person's role allows to change billing; the buttons need a usable customer
             besides (`has_customer`, no `mismatch`, not `customer_deleted`).
         members: how many people are in the team.
-        provider_name: of the customer's provider, of the active one without a customer.
-        capabilities: what the active provider can do.
+        provider: the customer's, the active one without a customer.
+        capabilities: what that provider can do.
+        can_buy: whether the active provider, where new plans are bought, has a checkout.
         has_customer: whether the provider knows the team.
-        mismatch: why nothing can be changed here, when the customer belongs to another provider.
+        mismatch: why nothing can be changed here, when the customer belongs to a provider that is not served.
         plans: live subscriptions, newest first; without any, the one that ended last.
         next_invoice: as the provider foresees it, None when none is coming.
         payment_method, details, next_invoice: None as well for someone who may not see them.
@@ -171,8 +173,9 @@ class BillingSummary:
     role: Role
     can_manage: bool
     members: int
-    provider_name: str
+    provider: Provider
     capabilities: Capabilities
+    can_buy: bool
     has_customer: bool
     customer_deleted: bool
     mismatch: str | None
@@ -186,6 +189,16 @@ class BillingSummary:
     parked: bool
     contact_email: str | None
 
+    @property
+    def provider_name(self) -> str:
+        """The provider's name as people know it."""
+        return provider_name(self.provider)
+
+    @property
+    def lacks_payment_method(self) -> bool:
+        """Whether there is none, for all that the provider tells."""
+        return self.payment_method is None and self.capabilities.payment_method_list
+
 
 async def load_billing(services: Services, identity: Identity) -> BillingSummary:
     """Return what the billing page shows to `identity`.
@@ -194,19 +207,18 @@ async def load_billing(services: Services, identity: Identity) -> BillingSummary
         NoTeam, NotAllowed: who asks may not see the team's plan.
     """
     team_id = require(identity, Action.VIEW_PLAN)
-    driver = services.drivers.active
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, driver.provider.value)
-        return await read_billing(session, driver, identity, customer)
+        customer = await current_customer(session, team_id, services.settings.served_providers)
+        return await read_billing(session, services.drivers, identity, customer)
 
 
 async def read_billing(
-    session: AsyncSession, driver: Driver, identity: Identity, customer: Customer | None
+    session: AsyncSession, drivers: Drivers, identity: Identity, customer: Customer | None
 ) -> BillingSummary:
     """Return what `load_billing` does.
 
     Args:
-        driver: of the active provider.
+        drivers: of the providers that are served.
         customer: of `identity`'s team.
 
     Raises:
@@ -215,7 +227,7 @@ async def read_billing(
     team_id = require(identity, Action.VIEW_PLAN)
     if identity.role is None:
         raise AssertionError("unreachable: nobody may see a plan without a role")
-    provider = driver.provider.value
+    active, driver = drivers.active, driver_of(drivers, customer)
     sees_account = identity.may(Action.VIEW_INVOICES)
     members = await count_members(session, team_id)
     plans: tuple[PlanSummary, ...] = ()
@@ -228,11 +240,16 @@ async def read_billing(
         role=identity.role,
         can_manage=identity.may(Action.OPEN_PORTAL),
         members=members,
-        provider_name=provider_name(customer.provider if customer else provider),
+        provider=Provider(customer.provider) if customer else active.provider,
         capabilities=driver.capabilities,
+        can_buy=active.capabilities.checkout,
         has_customer=customer is not None,
         customer_deleted=customer is not None and customer.deleted_at is not None,
-        mismatch=_mismatch(customer, provider),
+        mismatch=(
+            provider_mismatch(customer.provider, active.provider)
+            if customer and not drivers.serves(customer.provider)
+            else None
+        ),
         plans=plans,
         next_invoice=_next_invoice(customer) if customer and sees_account else None,
         payment_method=method,
@@ -410,12 +427,6 @@ def _details(customer: Customer) -> BillingDetails:
         address=Address.model_validate(customer.address) if customer.address else None,
         tax_ids=tuple(TaxId.model_validate(tax_id) for tax_id in customer.tax_ids),
     )
-
-
-def _mismatch(customer: Customer | None, active_provider: str) -> str | None:
-    if customer is None or customer.provider == active_provider:
-        return None
-    return provider_mismatch(customer.provider, active_provider)
 
 
 def _only(values: set[T]) -> T | None:

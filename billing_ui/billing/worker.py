@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -41,19 +42,24 @@ async def run_worker(services: Services) -> None:
     async with asyncio.TaskGroup() as group:
         for driver in services.drivers.usable():
             group.create_task(_Syncs(services, driver).run())
-        group.create_task(_keep_catalog(services))
+            group.create_task(_keep_catalog(services, driver))
 
 
-async def drain(services: Services) -> int:
-    """Sync every customer that is due now, and the catalogue; returns how many syncs of customers began.
+async def drain(services: Services, drivers: Sequence[Driver] | None = None) -> int:
+    """Sync every customer that is due now, and the catalogues; returns how many syncs of customers began.
+
+    Args:
+        drivers: of which providers; None for all that can be asked.
 
     Raises:
-        PaymentError: the catalogue could not be fetched. Why a customer could not stands in its row.
+        PaymentError: a catalogue could not be fetched. Why a customer could not stands in its row.
     """
-    begun = sum([await _Syncs(services, driver).drain() for driver in services.drivers.usable()])
-    goal = await _outdated_catalog(services)
-    if goal is not None:
-        await refresh_catalog(services, after=goal)
+    begun = 0
+    for driver in services.drivers.usable() if drivers is None else drivers:
+        begun += await _Syncs(services, driver).drain()
+        goal = await _outdated_catalog(services, driver)
+        if goal is not None:
+            await refresh_catalog(services, driver.provider, after=goal)
     return begun
 
 
@@ -169,14 +175,14 @@ class _Syncs:
             await hold_back(self._services.database, self._driver.provider, error.retry_after)
 
 
-async def _keep_catalog(services: Services) -> None:
-    """Fetch the catalogue whenever it is out of date, until canceled."""
+async def _keep_catalog(services: Services, driver: Driver) -> None:
+    """Fetch a provider's catalogue whenever it is out of date, until canceled."""
     failing = _Patience(longest=timedelta(minutes=5))
     while True:
         try:
-            goal = await _outdated_catalog(services)
+            goal = await _outdated_catalog(services, driver)
             if goal is not None:
-                await refresh_catalog(services, after=goal)
+                await refresh_catalog(services, driver.provider, after=goal)
         except Exception as error:  # noqa: BLE001 - logged there; provider and database come back
             await failing.after(error)
         else:
@@ -184,10 +190,10 @@ async def _keep_catalog(services: Services) -> None:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _outdated_catalog(services: Services) -> int | None:
-    """Return the count that a fetch of the active provider's catalogue must have seen, None when it is current."""
+async def _outdated_catalog(services: Services, driver: Driver) -> int | None:
+    """Return the count that a fetch of a provider's catalogue must have seen, None when it is current."""
     query = select(Catalog.wanted).where(
-        Catalog.provider == services.drivers.active.provider.value,
+        Catalog.provider == driver.provider.value,
         col(Catalog.wanted) > Catalog.applied,
     )
     async with services.database.read() as session:

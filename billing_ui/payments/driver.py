@@ -186,16 +186,24 @@ class Drivers:
         """Return the driver of `provider`.
 
         Raises:
-            ProviderRejected: there is no driver for it.
+            ProviderRejected: it is neither the active nor a legacy one, or has no key.
         """
+        if not self.serves(provider):
+            raise ProviderRejected(
+                f"{provider} is neither PAYMENT_PROVIDER nor one of LEGACY_PROVIDERS."
+            )
         if provider not in self._open:
             self._open[provider] = _open_driver(provider, self._settings)
         return self._open[provider]
 
+    def serves(self, provider: str) -> bool:
+        """Return whether `provider` is the active one or a legacy one."""
+        return provider in self._settings.served_providers
+
     def usable(self) -> tuple[Driver, ...]:
-        """Return the driver of every provider that can be asked: those with a key of ours."""
+        """Return the driver of every served provider that can be asked, the active one's first."""
         found = []
-        for provider in Provider:
+        for provider in self._settings.served_providers:
             with suppress(PaymentError):
                 found.append(self.get(provider))
         return tuple(found)

@@ -91,6 +91,7 @@ class Capabilities(Frozen):
 
     Attributes:
         returns: whether its portal links back to an address that we name.
+        portal_configurations: whether its portal is told by a configuration what to offer, which we make.
         lists_by_time: whether its lists can be narrowed down to a range of `created`.
         payment_method_list: whether it tells of every payment method, and not only of what subscriptions are paid by.
         snapshot_calls: how many calls of its API a snapshot usually takes.
@@ -102,6 +103,7 @@ class Capabilities(Frozen):
     checkout: bool
     event_list: bool
     returns: bool = True
+    portal_configurations: bool = False
     lists_by_time: bool = True
     payment_method_list: bool = True
     snapshot_calls: int = 1
@@ -453,6 +455,8 @@ class NoCustomer(PaymentError):
 class NothingBought(NoCustomer):
     """The provider has a portal only for those who bought something, and this customer never did."""
 
+    default = "There is no billing portal before the first purchase. Choose a plan first."
+
 
 class CustomerDeleted(PaymentError):
     """The customer was deleted at the provider."""
@@ -464,7 +468,7 @@ class CustomerDeleted(PaymentError):
 
 
 class ProviderMismatch(PaymentError):
-    """The team's customer belongs to a provider that is not the active one."""
+    """The team's customer belongs to a provider that is neither the active one nor a legacy one."""
 
     def __init__(self, customer_provider: str, active_provider: str) -> None:
         """Name both providers, by their setting's value."""

@@ -83,11 +83,12 @@ class PricingState(rx.State):
         async with self:
             identity = await viewer_of(self)
         services = current_services()
-        if not (await load_pricing(services, identity)).out_of_date:
+        pricing = await load_pricing(services, identity)
+        if not pricing.out_of_date:
             return
         problem = ""
         try:
-            await refresh_catalog(services)
+            await refresh_catalog(services, pricing.provider)
         except PaymentError as error:
             problem = in_words(error)
         async with self:

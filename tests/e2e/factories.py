@@ -122,9 +122,9 @@ class World:
 
     async def row(self, person: Person) -> Customer:
         """Return our row of the customer a person pays as."""
-        provider = self.services.settings.payment_provider.value
+        providers = self.services.settings.served_providers
         async with self.services.database.read() as session:
-            customer = await current_customer(session, person.team_id, provider)
+            customer = await current_customer(session, person.team_id, providers)
         assert customer is not None
         return customer
 

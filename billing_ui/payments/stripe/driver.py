@@ -96,6 +96,7 @@ class StripeDriver:
             flows=frozenset(FlowType),
             checkout=True,
             event_list=True,
+            portal_configurations=True,
             snapshot_calls=SNAPSHOT_CALLS,
             background_calls_per_second=_background_rate(secret_key, api_base),
         )

@@ -56,7 +56,9 @@ class FakeDriver:
     webhook_events = ("customer.updated",)
 
     def __init__(self) -> None:
-        self.capabilities = Capabilities(flows=frozenset(FlowType), checkout=True, event_list=True)
+        self.capabilities = Capabilities(
+            flows=frozenset(FlowType), checkout=True, event_list=True, portal_configurations=True
+        )
         self.snapshots: dict[str, Snapshot] = {}
         self.created: dict[tuple[object, int], Payer] = {}
         self.events: list[ProviderEvent] = []

@@ -189,11 +189,11 @@ def test_the_customer_that_counts_is_the_active_providers_living_newest() -> Non
     deleted = row(deleted_at=utc_now(), generation=3)
     old, new = row(generation=1), row(generation=2)
     claim = row(provider_customer_id=None, generation=4)
-    assert choose_customer([polar, deleted, old, new, claim], "stripe") is new
-    assert choose_customer([polar, deleted, claim], "stripe") is deleted
-    assert choose_customer([polar, claim], "stripe") is polar
-    assert choose_customer([claim], "stripe") is None
-    assert choose_customer([], "stripe") is None
+    assert choose_customer([polar, deleted, old, new, claim], ("stripe",)) is new
+    assert choose_customer([polar, deleted, claim], ("stripe",)) is deleted
+    assert choose_customer([polar, claim], ("stripe",)) is polar
+    assert choose_customer([claim], ("stripe",)) is None
+    assert choose_customer([], ("stripe",)) is None
 
 
 # ---------------------------------------------------------------- linking
@@ -206,7 +206,7 @@ async def test_an_operator_links_a_customer_to_a_team(
     driver.has(snapshot(customer="cus_old"))
     customer_id = await link_customer(services, account.team_id, "cus_old")
     async with services.database.read() as session:
-        customer = await current_customer(session, account.team_id, "stripe")
+        customer = await current_customer(session, account.team_id, ("stripe",))
     assert customer
     assert customer.id == customer_id
     assert customer.wanted > customer.applied

@@ -259,5 +259,5 @@ def test_without_an_event_list_everything_is_compared_often(
 ) -> None:
     driver.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=False)
     jobs = {job.name: job.every for job in jobs_of(services)}
-    assert jobs["reconcile"] < timedelta(hours=1)
+    assert jobs["compare"] < timedelta(hours=1)
     assert "recovery" not in jobs

@@ -114,7 +114,7 @@ async def customer_name(services: Services, identity: Identity) -> str:
     """Return the provider's id of the team's customer."""
     assert identity.team_id
     async with services.database.read() as session:
-        customer = await current_customer(session, identity.team_id, "stripe")
+        customer = await current_customer(session, identity.team_id, ("stripe",))
     assert customer
     assert customer.provider_customer_id
     return customer.provider_customer_id
