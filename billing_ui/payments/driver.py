@@ -222,6 +222,10 @@ def _open_driver(provider: Provider, settings: Settings) -> Driver:
             from billing_ui.payments.stripe.driver import StripeDriver
 
             return StripeDriver.from_settings(settings)
+        case Provider.LEMONSQUEEZY:
+            from billing_ui.payments.lemonsqueezy.driver import LemonSqueezyDriver
+
+            return LemonSqueezyDriver.from_settings(settings)
     raise ProviderRejected(f"This version has no driver for {provider}.")
 
 
