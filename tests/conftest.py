@@ -168,14 +168,14 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def running_sandbox(database: Path) -> Iterator[str]:
-    """Run a sandbox on a free port; yields its URL."""
+def running_sandbox(database: Path, provider: str = "stripe") -> Iterator[str]:
+    """Run the sandbox of a provider on a free port; yields its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "billing_ui.sandbox", "--exit-with-stdin"),
-            *("--port", str(port), "--database", str(database)),
+            *("--port", str(port), "--database", str(database), "--provider", provider),
         ],
         stdin=subprocess.PIPE,
     )

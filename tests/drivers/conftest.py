@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from billing_ui.payments.driver import Driver
+from billing_ui.settings import Provider
 from tests.conftest import running_sandbox
+from tests.drivers.polar_description import DESCRIPTION, complaint, recording
 from tests.drivers.receiver import Receiver, receiving
 from tests.drivers.stripe_world import StripeWorld
 from tests.drivers.world import World, open_driver
@@ -20,8 +22,8 @@ def running_world(
     """A provider and its sandbox, one after the other."""
     kind = request.param
     database = tmp_path_factory.mktemp(kind.provider.value) / "sandbox.db"
-    with running_sandbox(database) as url:
-        yield kind(url)
+    with running_sandbox(database, kind.provider) as url:
+        yield kind(url, database)
 
 
 @pytest.fixture
@@ -45,6 +47,18 @@ async def other_driver(world: World) -> AsyncIterator[Driver]:
     opened = open_driver(world)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(autouse=True)
+def requests_to_polar_are_as_it_describes_them(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a test fail when our driver asks Polar for something that its own description does not have."""
+    polar: World | None = request.node.funcargs.get("world")
+    if polar is None or polar.provider is not Provider.POLAR or not DESCRIPTION.exists():
+        yield
+        return
+    with recording(polar.url) as recorder:
+        yield
+    assert [wrong for asked in recorder.asked if (wrong := complaint(asked))] == []
 
 
 @pytest.fixture

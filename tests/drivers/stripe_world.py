@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import stripe
@@ -31,8 +32,8 @@ class StripeWorld:
     portal_before_buying = True
     checkout_names_customer = True
 
-    def __init__(self, url: str) -> None:
-        """Change things in the sandbox at `url`."""
+    def __init__(self, url: str, database: Path) -> None:
+        """Change things in the sandbox at `url`; its API tells what is so."""
         self.url = url
         self.control = Control(url, {"Authorization": f"Bearer {self.key}"})
 
