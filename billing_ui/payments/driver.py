@@ -226,6 +226,10 @@ def _open_driver(provider: Provider, settings: Settings) -> Driver:
             from billing_ui.payments.lemonsqueezy.driver import LemonSqueezyDriver
 
             return LemonSqueezyDriver.from_settings(settings)
+        case Provider.PADDLE:
+            from billing_ui.payments.paddle.driver import PaddleDriver
+
+            return PaddleDriver.from_settings(settings)
     raise ProviderRejected(f"This version has no driver for {provider}.")
 
 

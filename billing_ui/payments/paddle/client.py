@@ -1,0 +1,436 @@
+"""The way to Paddle: its SDK on threads of its own, with timeouts and retries, and its failures as our named errors."""
+
+import asyncio
+import ipaddress
+import json
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Generic, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import requests
+import structlog
+from paddle_billing import Client, Environment, Options
+from paddle_billing.Resources.Shared.Operations import OrderBy, Pager
+from requests.adapters import HTTPAdapter
+
+from billing_ui import metrics
+from billing_ui.payments.types import PaymentError, ProviderRejected, ProviderUnavailable
+from billing_ui.settings import Provider
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS = 3.0
+"""How long getting a connection may take."""
+
+ANSWER_SECONDS = 10.0
+"""How long one attempt may take, from asking for a connection to the answer's last byte."""
+
+RETRIES = 2
+"""How often a call is repeated after a conflict, a 5xx or a lost connection; never after a 429 or a timeout."""
+
+PAGE = 200
+"""How many objects a page of a list has; where Paddle gives fewer, it says that there are more."""
+
+THREADS = 16
+"""How many calls can be under way at once; further ones wait."""
+
+_BACKOFF_SECONDS = 0.25
+_KEY = re.compile(r"\bpdl_[\w*]+")
+_UNCHANGED = " Nothing was changed. Try again in a moment."
+
+T = TypeVar("T")
+
+
+# ---------------------------------------------------------------- failures
+
+
+class Refused(ProviderRejected):
+    """Paddle answered 4xx.
+
+    Attributes:
+        status: the HTTP status.
+        code: Paddle's name of the error, such as `customer_already_exists`.
+        detail: Paddle's sentence about it, without keys.
+    """
+
+    def __init__(self, message: str, *, status: int, code: str, detail: str) -> None:
+        """Take the sentence to show, and what Paddle answered."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+    @property
+    def missing(self) -> bool:
+        """Whether what was asked for does not exist."""
+        return self.status == 404
+
+
+class _Failure(Exception):
+    """What went wrong in a thread: the named error, and whether trying again may mend it."""
+
+    def __init__(self, error: PaymentError, *, again: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.again = again
+
+
+# ---------------------------------------------------------------- one connection
+
+
+class Session(requests.Session):
+    """What the SDK sends its requests with: it stands between the SDK and an answer the SDK would misread.
+
+    The SDK takes a page that is no JSON for an empty list, breaks over an error that lacks a field, and
+    retries over https alone. So an answer gets through only when it is a good one.
+    """
+
+    def __init__(self, api_key: str, api_base: str) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            api_key: sent as a bearer token.
+            api_base: address of the API; decides about a proxy.
+        """
+        super().__init__()
+        # From the environment requests would also take a .netrc, which replaces the key.
+        self.trust_env = False
+        if proxy := proxy_for(api_base):
+            self.proxies = {"http": proxy, "https": proxy}
+        self.headers.update(
+            {
+                "Authorization": f"Bearer {api_key}",
+                "Content-Type": "application/json",
+                "Paddle-Version": "1",
+            }
+        )
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, HTTPAdapter(max_retries=0))
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, data: str | None = None, **_: Any
+    ) -> requests.Response:
+        """Send one request and return its answer, which is a JSON object with `data`.
+
+        Raises:
+            _Failure: there is no such answer.
+        """
+        began, status = time.perf_counter(), None
+        try:
+            # A redirect would carry the key to wherever it points; the API never sends one.
+            response = super().request(
+                method,
+                url,
+                data=data,
+                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                allow_redirects=False,
+            )
+            status = response.status_code
+        except requests.Timeout:
+            raise _Failure(_late()) from None
+        except requests.RequestException:
+            # Left out of the traceback: it carries the request's headers.
+            error = ProviderUnavailable("Paddle can't be reached right now." + _UNCHANGED)
+            raise _Failure(error, again=True) from None
+        finally:
+            metrics.provider_called(Provider.PADDLE, time.perf_counter() - began, status)
+        if status >= 400:
+            raise _refusal(response)
+        if status >= 300 or not _is_answer(response):
+            raise _Failure(
+                ProviderUnavailable("What answered in Paddle's place is not Paddle." + _UNCHANGED)
+            )
+        return response
+
+
+def _late() -> ProviderUnavailable:
+    return ProviderUnavailable("Paddle didn't answer in time." + _UNCHANGED)
+
+
+def _is_answer(response: requests.Response) -> bool:
+    if response.status_code == 204:
+        return True
+    body = _json_of(response)
+    if "data" not in body:
+        return False
+    if isinstance(body["data"], list) and "pagination" in (body.get("meta") or {}):
+        # Without this the rest of a list would silently be missing.
+        return isinstance(body["meta"]["pagination"].get("has_more"), bool)
+    return True
+
+
+def _json_of(response: requests.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _refusal(response: requests.Response) -> _Failure:
+    status, body = response.status_code, _json_of(response)
+    said = body.get("error")
+    said = said if isinstance(said, dict) else {}
+    code = str(said.get("code") or "")
+    request_id = str((body.get("meta") or {}).get("request_id") or "")
+    log.warning(
+        "provider_call_failed",
+        provider=Provider.PADDLE,
+        status=status,
+        code=code,
+        provider_request=request_id,
+    )
+    if status == 429:
+        return _Failure(_slow_down(_retry_after(response)))
+    if status >= 500:
+        error = ProviderUnavailable(
+            "Paddle has a problem right now." + _UNCHANGED, retry_after=_retry_after(response)
+        )
+        return _Failure(error, again=True)
+    detail = _detail(said)
+    return _Failure(
+        Refused(
+            _sentence(status, code, detail, request_id), status=status, code=code, detail=detail
+        ),
+        again=code in ("conflict", "concurrent_modification"),
+    )
+
+
+def _detail(said: dict[str, Any]) -> str:
+    """Return what Paddle says of an error, with the fields it is about."""
+    parts = [str(said.get("detail") or "no reason given.")]
+    for field in said.get("errors") or ():
+        if isinstance(field, dict):
+            parts.append(f"{field.get('field')}: {field.get('message')}")
+    return _KEY.sub("…", " ".join(parts))
+
+
+def _sentence(status: int, code: str, detail: str, request_id: str) -> str:
+    said = f"{detail} (Paddle request {request_id})" if request_id else detail
+    if code == "forbidden":
+        return f"Paddle refused this site's API key: it lacks a permission. {said}"
+    if status in (401, 403):
+        return (
+            "Paddle refused this site's API key. "
+            "Whoever runs the site must set PADDLE_API_KEY to a valid one."
+        )
+    return f"Paddle refused the request: {said}"
+
+
+def _slow_down(seconds: int | None) -> ProviderUnavailable:
+    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
+    return ProviderUnavailable(
+        f"Paddle is getting too many requests. Nothing was changed. Try again {when}.",
+        retry_after=seconds,
+    )
+
+
+def _retry_after(response: requests.Response) -> int | None:
+    value = response.headers.get("Retry-After", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+# ---------------------------------------------------------------- all connections
+
+
+class Resource(Protocol):
+    """A part of the SDK's client that can list something."""
+
+    @property
+    def response(self) -> Any:
+        """The HTTP answer to the last call."""
+        ...
+
+    def list(self, operation: Any) -> Any:
+        """Return the first page."""
+        ...
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list: what the SDK read, the JSON it read each of them from, and whether there is more."""
+
+    items: list[T]
+    raw: list[dict[str, Any]]
+    more: bool
+
+    @property
+    def last_id(self) -> str | None:
+        """The id to go on after."""
+        last = self.raw[-1] if self.raw else {}
+        return last.get("id") or last.get("event_id")
+
+
+class Paddle:
+    """The SDK's blocking client on a bounded number of threads, each with a client and connections of its own."""
+
+    def __init__(self, api_key: str, api_base: str) -> None:
+        """Connect to nothing, and start no thread yet."""
+        self._api_key = api_key
+        self._api_base = api_base
+        self._threads: ThreadPoolExecutor | None = None
+        self._local = threading.local()
+        self._sessions: list[Session] = []
+        self._lock = threading.Lock()
+
+    async def call(self, operation: Callable[[Client], T]) -> T:
+        """Return what `operation` does with an SDK client, in a thread.
+
+        Raises:
+            Refused: Paddle answered 4xx.
+            ProviderUnavailable: it cannot be reached, is late, failed, or asks to wait.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                return await self._attempt(operation)
+            except _Failure as failure:
+                if not failure.again or attempt == RETRIES:
+                    raise failure.error from None
+            await asyncio.sleep(_BACKOFF_SECONDS * 2**attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def page(
+        self,
+        resource: Callable[[Client], Resource],
+        listing: Callable[[Pager], Any],
+        *,
+        after: str | None = None,
+        per_page: int = PAGE,
+    ) -> Page[Any]:
+        """Return one page of a list, newest first.
+
+        Args:
+            resource: which part of the SDK's client lists it.
+            listing: makes the SDK's list operation of a pager.
+            after: the id that the page before ended with.
+            per_page: how many objects to ask for.
+
+        Raises:
+            PaymentError: as `call`.
+        """
+        pager = Pager(after=after, order_by=OrderBy.id_descending(), per_page=per_page)
+
+        def fetch(client: Client) -> Page[Any]:
+            part = resource(client)
+            found = part.list(listing(pager))
+            # The address of the next page, which the SDK would follow with the key, is not looked at.
+            more = bool(found.paginator.has_more) if found.paginator else False
+            return Page(found.items, part.response.json()["data"], more)
+
+        return await self.call(fetch)
+
+    async def pages(
+        self, resource: Callable[[Client], Resource], listing: Callable[[Pager], Any]
+    ) -> AsyncIterator[Page[Any]]:
+        """Walk the pages of a list, newest first."""
+        after: str | None = None
+        while True:
+            page = await self.page(resource, listing, after=after)
+            yield page
+            after = page.last_id
+            if not page.more or after is None:
+                return
+
+    async def everything(
+        self, resource: Callable[[Client], Resource], listing: Callable[[Pager], Any]
+    ) -> Page[Any]:
+        """Return a whole list as one page."""
+        found = [page async for page in self.pages(resource, listing)]
+        return Page(
+            [item for page in found for item in page.items],
+            [raw for page in found for raw in page.raw],
+            more=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections and let the threads end; a later call begins anew."""
+        with self._lock:
+            threads, self._threads = self._threads, None
+            sessions, self._sessions = self._sessions, []
+            self._local = threading.local()
+        if threads is not None:
+            # What still hangs in a thread ends by its timeout; nobody waits for it.
+            threads.shutdown(wait=False, cancel_futures=True)
+        for session in sessions:
+            session.close()
+
+    async def _attempt(self, operation: Callable[[Client], T]) -> T:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="paddle")
+            threads = self._threads
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await loop.run_in_executor(threads, self._run, operation)
+        except TimeoutError:
+            raise _Failure(_late()) from None
+
+    def _run(self, operation: Callable[[Client], T]) -> T:
+        try:
+            return operation(self._client())
+        except _Failure:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError):
+            log.exception("provider_answer_unreadable", provider=Provider.PADDLE)
+            raise _Failure(
+                ProviderRejected(
+                    "Paddle answered something that this version can't read. An update may help."
+                )
+            ) from None
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            session = Session(self._api_key, self._api_base)
+            # The SDK knows two environments; all it asks one for is its address.
+            environment = cast(Environment, SimpleNamespace(base_url=self._api_base))
+            client = Client(self._api_key, Options(environment), http_client=session)
+            self._local.client = client
+            with self._lock:
+                self._sessions.append(session)
+        return client
+
+
+@contextmanager
+def first_failure() -> Iterator[None]:
+    """Raise of parallel calls' failures the first one alone."""
+    try:
+        yield
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def unless_missing(call: Coroutine[Any, Any, Page[T]]) -> Page[T]:
+    """Return an empty page of what belongs to a customer that is gone: the customer itself tells."""
+    try:
+        return await call
+    except Refused as refusal:
+        if refusal.missing:
+            return Page([], [], more=False)
+        raise
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for `url`; never one for a loopback address."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host`, a name or an address, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
