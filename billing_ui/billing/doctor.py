@@ -257,7 +257,9 @@ async def _of_provider(services: Services, driver: Driver, *, usable: bool) -> l
     if usable and not refused:
         try:
             found += await _of_account(services, driver)
-            if expected.webhook_url is not None and driver.capabilities.event_list:
+            capabilities = driver.capabilities
+            comparable = capabilities.event_list and capabilities.events_as_delivered
+            if expected.webhook_url is not None and comparable:
                 found.append(await _of_arrival(services.database, driver))
         except PaymentError as error:
             found.append(problem("provider", str(error), "Run this again in a moment."))

@@ -222,6 +222,10 @@ def _open_driver(provider: Provider, settings: Settings) -> Driver:
             from billing_ui.payments.stripe.driver import StripeDriver
 
             return StripeDriver.from_settings(settings)
+        case Provider.POLAR:
+            from billing_ui.payments.polar.driver import PolarDriver
+
+            return PolarDriver.from_settings(settings)
         case Provider.LEMONSQUEEZY:
             from billing_ui.payments.lemonsqueezy.driver import LemonSqueezyDriver
 
@@ -230,7 +234,6 @@ def _open_driver(provider: Provider, settings: Settings) -> Driver:
             from billing_ui.payments.paddle.driver import PaddleDriver
 
             return PaddleDriver.from_settings(settings)
-    raise ProviderRejected(f"This version has no driver for {provider}.")
 
 
 async def start_portal_session(request: StartPortalSessionInput) -> PortalSession:

@@ -90,6 +90,7 @@ class Capabilities(Frozen):
     """What a provider can do; a page offers nothing else.
 
     Attributes:
+        events_as_delivered: whether the list of events has them under the ids that webhooks bring them with.
         returns: whether its portal links back to an address that we name.
         portal_configurations: whether its portal is told by a configuration what to offer, which we make.
         lists_by_time: whether its lists can be narrowed down to a range of `created`.
@@ -103,6 +104,7 @@ class Capabilities(Frozen):
     checkout: bool
     event_list: bool
     returns: bool = True
+    events_as_delivered: bool = True
     portal_configurations: bool = False
     lists_by_time: bool = True
     payment_method_list: bool = True

@@ -1,0 +1,321 @@
+"""The way to Polar: its SDK's services with our timeouts and retries, and its failures as our named errors."""
+
+import asyncio
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import adaptix
+import httpx
+import polar.base
+import structlog
+from polar.base import AsyncClientBase, PolarClientError, PolarError
+from polar.v2026_10 import PolarAsync
+from polar.v2026_10.errors import HTTPValidationError, ResourceNotFound
+from polar.v2026_10.literals import OrderStatus, SubscriptionStatus
+from polar.v2026_10.outputs import ValidationError as Complaint
+from polar.v2026_10.services.checkouts import CheckoutsAsync
+from polar.v2026_10.services.customer_sessions import CustomerSessionsAsync
+from polar.v2026_10.services.customers import CustomersAsync
+from polar.v2026_10.services.orders import OrdersAsync
+from polar.v2026_10.services.organizations import OrganizationsAsync
+from polar.v2026_10.services.products import ProductsAsync
+from polar.v2026_10.services.subscriptions import SubscriptionsAsync
+from polar.v2026_10.services.webhooks import WebhooksAsync
+
+from billing_ui import metrics
+from billing_ui.payments.types import (
+    CustomerDeleted,
+    InvalidRequest,
+    PaymentError,
+    ProviderRejected,
+    ProviderUnavailable,
+)
+from billing_ui.settings import Provider, is_loopback
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS = 3.0
+"""How long getting a connection may take, name resolution and TLS included."""
+
+ANSWER_SECONDS = 10.0
+"""How long one attempt may take, from asking for a connection to the answer's last byte."""
+
+RETRIES = 2
+"""How often a call is repeated after a 5xx or a lost connection; never after a 429."""
+
+PAGE = 100
+"""How many objects a page of a list has, the most Polar gives."""
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 2.0
+_KEEP_ALIVE_SECONDS = 60.0
+_KEY = re.compile(r"\bpolar_[a-z]+_\w+")
+_UNCHANGED = " Nothing was changed. Try again in a moment."
+
+
+def _word(data: object) -> str:
+    if not isinstance(data, str):
+        raise adaptix.load_error.TypeLoadError(str, data)
+    return data
+
+
+# A status that Polar adds one day is shown as it is: it must not make all else unreadable. The SDK offers no
+# other place to say so.
+polar.base._retort = polar.base._retort.extend(
+    recipe=[
+        adaptix.loader(SubscriptionStatus, _word),
+        adaptix.loader(OrderStatus, _word),
+    ]
+)
+
+
+class PolarClient(AsyncClientBase):
+    """The SDK's services, on connections that belong to the event loop they are used in.
+
+    Every call is one of the SDK's own methods, except where one would be too strict to be of use.
+    """
+
+    def __init__(self, access_token: str, api_base: str) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            access_token: of the organization.
+            api_base: address of the API, without `/v1`.
+        """
+        # It writes the address of each call at INFO, customers' ids included.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        super().__init__(
+            api_base,
+            PolarAsync.version,
+            access_token,
+            httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        )
+        self._through_proxy = not is_loopback(urlsplit(api_base).hostname or "")
+        self._connections: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self.customers = CustomersAsync(self)
+        self.customer_sessions = CustomerSessionsAsync(self)
+        self.checkouts = CheckoutsAsync(self)
+        self.subscriptions = SubscriptionsAsync(self)
+        self.orders = OrdersAsync(self)
+        self.products = ProductsAsync(self)
+        self.webhooks = WebhooksAsync(self)
+        self.organizations = OrganizationsAsync(self)
+
+    async def send_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, again after a lost connection or a 5xx, and return its answer.
+
+        Repeating is harmless: what is made is unique by our own id (customers), or of no consequence
+        unless somebody opens it (sessions).
+
+        Raises:
+            ProviderUnavailable: no whole answer came in time, or Polar is busy or broken.
+            KeyRefused, ScopeMissing: the key is refused, or lacks a permission.
+        ProviderRejected: what stands at the address is not Polar.
+        """
+        attempt = 0
+        while True:
+            try:
+                answer = await self._send_once(request)
+                _refuse(answer)
+            except ProviderUnavailable as failure:
+                pause = _pause(attempt, failure)
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+                attempt += 1
+            else:
+                return answer
+
+    async def close(self) -> None:
+        """Close the connections made in the running event loop."""
+        connections = self._connections.pop(asyncio.get_running_loop(), None)
+        if connections is not None:
+            await connections.aclose()
+
+    async def _send_once(self, request: httpx.Request) -> httpx.Response:
+        began, status = time.perf_counter(), None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                # A redirect would carry the key to wherever it points; httpx follows none.
+                answer = await self._connection().send(request)
+            status = answer.status_code
+            return answer
+        except (TimeoutError, httpx.TimeoutException) as error:
+            _note(None, type(error).__name__)
+            raise ProviderUnavailable("Polar didn't answer in time." + _UNCHANGED) from None
+        except httpx.RequestError as error:
+            _note(None, type(error).__name__)
+            raise ProviderUnavailable("Polar can't be reached right now." + _UNCHANGED) from None
+        finally:
+            metrics.provider_called(Provider.POLAR, time.perf_counter() - began, status)
+
+    def _connection(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        found = self._connections.get(loop)
+        if found is None:
+            for ended in [other for other in self._connections if other.is_closed()]:
+                del self._connections[ended]
+            found = self._connections[loop] = httpx.AsyncClient(
+                # The environment's proxy, but never one for this very machine.
+                trust_env=self._through_proxy,
+                # Someone who loads the page often clicks within the minute: spare them the handshake.
+                limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
+            )
+        return found
+
+
+class KeyRefused(ProviderRejected):
+    """The access token is none, or no longer one."""
+
+    default = (
+        "Polar refused this site's API key. "
+        "Whoever runs the site must set POLAR_ACCESS_TOKEN to a valid one."
+    )
+
+
+class ScopeMissing(ProviderRejected):
+    """The access token is good, but not for this call."""
+
+    default = (
+        "Polar refused this site's API key: it lacks a permission. "
+        "Whoever runs the site must give POLAR_ACCESS_TOKEN the scopes that the documentation lists."
+    )
+
+
+class _Busy(ProviderUnavailable):
+    """Too many requests: asking again at once makes it worse."""
+
+
+def _refuse(answer: httpx.Response) -> None:
+    """Raise what an answer's status alone says went wrong; the other refusals are the SDK's to read."""
+    status = answer.status_code
+    if status < 300 or status in (404, 409, 422):
+        return
+    _note(status)
+    if status == 429:
+        raise _slow_down(retry_after(answer))
+    if status == 401:
+        raise KeyRefused()
+    if status == 403:
+        raise ScopeMissing()
+    if answer.is_server_error:
+        raise ProviderUnavailable(
+            "Polar has a problem right now." + _UNCHANGED, retry_after=retry_after(answer)
+        )
+    if answer.is_redirect:
+        raise ProviderRejected("Polar's API answered with a redirect. Check POLAR_API_BASE.")
+
+
+def _slow_down(seconds: int | None) -> _Busy:
+    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
+    return _Busy(
+        f"Polar is getting too many requests. Nothing was changed. Try again {when}.",
+        retry_after=seconds,
+    )
+
+
+def retry_after(answer: httpx.Response) -> int | None:
+    """Return how many whole seconds Polar asks to wait, None when it does not say."""
+    value = answer.headers.get("retry-after", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def _pause(attempt: int, failure: ProviderUnavailable) -> float | None:
+    """Return how many seconds to wait before a call is repeated, None when it must not be."""
+    if attempt == RETRIES or isinstance(failure, _Busy):
+        return None
+    if failure.retry_after is not None:
+        # When that is longer than anybody waits for a page, whoever called is told when to come back.
+        return float(failure.retry_after) if failure.retry_after <= _LONGEST_PAUSE_SECONDS else None
+    chance = 0.5 + random.random() / 2  # noqa: S311 - spreads retries, guards nothing
+    return float(_FIRST_PAUSE_SECONDS * 2**attempt * chance)
+
+
+def _note(status: int | None, kind: str = "refused") -> None:
+    log.warning("provider_call_failed", provider=Provider.POLAR, kind=kind, status=status)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the SDK raises inside as our named errors; of parallel calls, the first failure.
+
+    The SDK's exception is left out of the traceback: it holds what Polar answered.
+    """
+    try:
+        yield
+    except (PolarError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise translate(error) from None
+    except ExceptionGroup as failures:
+        raise _first(failures) from None
+
+
+def _first(failures: ExceptionGroup) -> Exception:
+    first = failures.exceptions[0]
+    if isinstance(first, ExceptionGroup):
+        return _first(first)
+    if isinstance(first, PolarError | json.JSONDecodeError | UnicodeDecodeError):
+        return translate(first)
+    return first
+
+
+def translate(error: Exception) -> PaymentError:
+    """Return the named error that `error` is to a person, without keys or bodies."""
+    if isinstance(error, HTTPValidationError):
+        _note(error.status_code, "HTTPValidationError")
+        return _refusal(error)
+    if isinstance(error, PolarClientError):
+        _note(error.status_code, type(error).__name__)
+        return ProviderRejected(f"Polar refused the request: {_said(error)}")
+    _note(None, type(error).__name__)
+    return ProviderRejected(
+        "Polar's answer can't be understood. Check POLAR_API_BASE, and that this version is up to date."
+    )
+
+
+def _refusal(error: HTTPValidationError) -> PaymentError:
+    if complaint_about(error, "customer_id"):
+        return CustomerDeleted()
+    if complaint_about(error, "products", "seats", "units", "currency", "min_seats", "max_seats"):
+        return InvalidRequest(f"Polar can't open this page: {_said(error)}")
+    return ProviderRejected(f"Polar refused the request: {_said(error)}")
+
+
+def complaint_about(error: PolarError, *fields: str) -> Complaint | None:
+    """Return the first complaint of a refusal about one of these fields of the request, None when there is none."""
+    if isinstance(error, HTTPValidationError):
+        for complaint in error.error.detail or ():
+            if not set(fields).isdisjoint(str(part) for part in complaint.loc):
+                return complaint
+    return None
+
+
+def is_missing(error: PolarError) -> bool:
+    """Return whether `error` says that the thing asked for does not exist."""
+    return isinstance(error, ResourceNotFound)
+
+
+def is_id(value: str) -> bool:
+    """Return whether `value` can be an id of Polar's; nothing else may become part of an address."""
+    try:
+        return str(UUID(value)) == value.lower()
+    except ValueError:
+        return False
+
+
+def _said(error: PolarClientError) -> str:
+    if isinstance(error, HTTPValidationError):
+        said = " ".join(
+            f"{'.'.join(str(part) for part in complaint.loc[1:])}: {complaint.msg}"
+            for complaint in error.error.detail or ()
+        )
+    else:
+        detail = getattr(error.error, "detail", None)
+        said = detail if isinstance(detail, str) else f"status {error.status_code}."
+    return _KEY.sub("…", said) or "no reason given."
