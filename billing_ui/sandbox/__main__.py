@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from billing_ui.sandbox.core.dropping import ABORT
-from billing_ui.sandbox.server import build_app
+from billing_ui.sandbox.server import PROVIDERS, build_app
 
 HOST = "127.0.0.1"
 GRACE_SECONDS = 3
@@ -40,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m billing_ui.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=8420)
     parser.add_argument("--database", type=Path, default=Path("sandbox.db"))
+    parser.add_argument("--provider", choices=PROVIDERS, default="stripe", help="who is imitated")
     parser.add_argument("--name", default="Acme Cloud", help="the seller on hosted pages")
     parser.add_argument(
         "--exit-with-stdin",
@@ -56,7 +57,7 @@ def main() -> int:
         sys.stderr.write(f"The sandbox cannot listen on {HOST}:{options.port}: {error.strerror}.\n")
         return 1
     origin = f"http://{HOST}:{listener.getsockname()[1]}"
-    app = build_app(options.database, origin, options.name)
+    app = build_app(options.database, origin, options.name, options.provider)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

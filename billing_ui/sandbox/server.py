@@ -1,11 +1,12 @@
-"""The sandbox as one ASGI application: the API, the hosted pages and the control API."""
+"""The sandbox as one ASGI application: a provider's API, its hosted pages and the control API."""
 
 import asyncio
+import html
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -20,15 +21,11 @@ from billing_ui.sandbox.core import control, delivery_control
 from billing_ui.sandbox.core.courier import Courier
 from billing_ui.sandbox.core.delivery_faults import DeliveryFaults
 from billing_ui.sandbox.core.faults import Faults
+from billing_ui.sandbox.core.imitation import Imitation
 from billing_ui.sandbox.core.store import Store
-from billing_ui.sandbox.stripe import hosted, lifecycle, seeding, storms
-from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.http import StripeAPI
-from billing_ui.sandbox.stripe.pruning import prune
-from billing_ui.sandbox.stripe.resources import webhook_endpoints
-from billing_ui.sandbox.stripe.shapes import Json
+from billing_ui.sandbox.shop.dialect import Dialect
 
+PROVIDERS = ("stripe", "polar", "lemonsqueezy", "paddle")
 TICK_SECONDS = 30
 """How often what has become due is looked for."""
 HOLD_SECONDS = 300
@@ -40,35 +37,35 @@ WELCOME = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Billing sandbox</title>
 <body style="font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto">
 <h1>Billing sandbox</h1>
-<p>This server imitates Stripe for development: its API under <code>/v1</code>, the customer portal
-and the checkout. All data is made up, and no real money moves.</p>
-<p>Point an SDK here with any test key:</p>
-<pre>StripeClient("sk_test_sandbox", base_addresses={{"api": "{origin}"}})</pre>
+<p>This server imitates {title} for development: its API, the customer portal and the checkout.
+All data is made up, and no real money moves.</p>
+<p>Point a client here with any test key:</p>
+<pre>{hint}</pre>
 </html>
 """
 
 
-def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> ASGIApp:
+def build_app(
+    database: str | Path, origin: str, name: str = "Acme Cloud", provider: str = "stripe"
+) -> ASGIApp:
     """Return the sandbox.
 
     Args:
         database: The SQLite file; it is made when missing.
         origin: Its own address, such as `http://127.0.0.1:8420`.
         name: Whose account it is: the seller on hosted pages and invoices.
+        provider: Which of `PROVIDERS` is imitated.
     """
     store, faults = Store(database), Faults()
-    account = Account(store, origin, name)
-    api = StripeAPI(account, faults)
+    imitation = _imitate(provider, store, faults, origin, name)
     delivery_faults = DeliveryFaults()
-    courier = Courier(account.outbox, partial(webhook_endpoints.pack, account), delivery_faults)
-    clock = Clock(account)
-
-    def register(url: str, secret: str, events: list[str], wanted_id: str | None) -> Json:
-        with _refusing():
-            return webhook_endpoints.register_known(account, url, secret, events, wanted_id)
+    courier = Courier(imitation.outbox, imitation.pack, delivery_faults)
+    clock = Clock(imitation)
 
     async def welcome(request: Request) -> Response:
-        return HTMLResponse(WELCOME.format(origin=origin))
+        return HTMLResponse(
+            WELCOME.format(title=imitation.title, hint=html.escape(imitation.hint, quote=False))
+        )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -84,9 +81,11 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     pages = Starlette(
         routes=[
             Route("/", welcome),
-            *control.routes(_controlled(account, clock), faults),
-            *delivery_control.routes(register, account.outbox, courier, delivery_faults),
-            *hosted.routes(account),
+            *control.routes(_holding(imitation.control, clock), faults),
+            *delivery_control.routes(
+                imitation.register, imitation.unregister, imitation.outbox, courier, delivery_faults
+            ),
+            *imitation.pages,
         ],
         # A page elsewhere whose name was pointed at this machine gets nothing.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
@@ -94,21 +93,49 @@ def build_app(database: str | Path, origin: str, name: str = "Acme Cloud") -> AS
     )
 
     async def sandbox(scope: Scope, receive: Receive, send: Send) -> None:
-        under_api = scope["type"] == "http" and scope["path"].startswith("/v1/")
-        await (api if under_api else pages)(scope, receive, send)
+        under_api = scope["type"] == "http" and scope["path"].startswith(imitation.paths)
+        await (imitation.api if under_api else pages)(scope, receive, send)
 
     return sandbox
+
+
+def _imitate(provider: str, store: Store, faults: Faults, origin: str, name: str) -> Imitation:
+    # Imported here: a provider's SDK is heavy, and only the one in use should be loaded.
+    if provider == "stripe":
+        from billing_ui.sandbox.stripe.imitation import imitate as imitate_stripe
+
+        return imitate_stripe(store, faults, origin, name)
+    from billing_ui.sandbox.shop.imitation import imitate
+
+    return imitate(_dialect(provider), store, faults, origin, name)
+
+
+def _dialect(provider: str) -> Dialect:
+    match provider:
+        case "polar":
+            from billing_ui.sandbox.polar.dialect import PolarDialect
+
+            return PolarDialect()
+        case "lemonsqueezy":
+            from billing_ui.sandbox.lemonsqueezy.dialect import LemonSqueezyDialect
+
+            return LemonSqueezyDialect()
+        case "paddle":
+            from billing_ui.sandbox.paddle.dialect import PaddleDialect
+
+            return PaddleDialect()
+    raise ValueError(f"There is no sandbox of {provider}.")
 
 
 class Clock:
     """Lets time pass by itself: what has become due happens, unless somebody turns the hands.
 
     Args:
-        account: Whose time it is.
+        imitation: Whose time it is.
     """
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, imitation: Imitation) -> None:
+        self._imitation = imitation
         self._held_until = 0.0
 
     def hold(self) -> None:
@@ -116,65 +143,45 @@ class Clock:
         self._held_until = time.monotonic() + HOLD_SECONDS
 
     def _step(self) -> bool:
-        if lifecycle.step_test_clocks(self._account):
-            return True
-        held = time.monotonic() < self._held_until
-        return not held and lifecycle.step(self._account, int(time.time()))
+        return self._imitation.step(time.monotonic() < self._held_until)
 
     async def run(self) -> None:
         """Tick for ever."""
+        bell = self._imitation.bell
         while True:
             try:
-                self._account.clock_bell.clear()
+                bell.clear()
                 while self._step():  # noqa: ASYNC110 - others are served in between
                     await asyncio.sleep(0)
-                while prune(self._account):  # noqa: ASYNC110
+                while self._imitation.prune():  # noqa: ASYNC110
                     await asyncio.sleep(0)
             except Exception:
                 log.exception("what is due could not happen, or what is old not be forgotten")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._account.clock_bell.wait(), TICK_SECONDS)
+                await asyncio.wait_for(bell.wait(), TICK_SECONDS)
 
 
-def _controlled(account: Account, clock: Clock) -> control.Provider:
+def _holding(provider: control.Provider, clock: Clock) -> control.Provider:
+    """Return a provider whose clock stands still for a while after somebody was at its past."""
+
     def call(
-        method: str, path: str, params: Json, *, at: int | None, wanted_id: str | None
-    ) -> Json:
+        method: str, path: str, params: control.Json, *, at: int | None, wanted_id: str | None
+    ) -> control.Json:
         clock.hold()
-        with _refusing():
-            return account.call(method, path, params, at=at, wanted_id=wanted_id)
+        return provider.call(method, path, params, at=at, wanted_id=wanted_id)
 
     def advance(customer: str, to: int) -> int:
         clock.hold()
-        with _refusing():
-            if account.get("customer", customer)["test_clock"]:
-                raise StripeError(f"The time of {customer} is that of its test clock.")
-        return lifecycle.advance(account, to, customer)
-
-    def seed(wish: control.Seed) -> Iterator[Json]:
-        with _refusing():
-            yield from seeding.seed(account, wish)
+        return provider.advance(customer, to)
 
     def storm(wish: control.Storm) -> Iterator[int]:
         clock.hold()
-        with _refusing():
-            yield from storms.storm(account, wish)
+        return provider.storm(wish)
 
-    def dun(then: control.Outcome) -> None:
-        account.after_dunning = then
+    def operate(wish: bytes) -> control.Json:
+        clock.hold()
+        assert provider.operate is not None
+        return provider.operate(wish)
 
-    def wipe() -> None:
-        account.store.wipe()
-        account.outbox.clear()
-        dun("cancel")
-
-    return control.Provider(call, account.store.transaction, advance, dun, seed, storm, wipe)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn Stripe's errors into those the control API answers with."""
-    try:
-        yield
-    except StripeError as error:
-        raise control.Refusal(error.status, error.body()) from None
+    held = replace(provider, call=call, advance=advance, storm=storm)
+    return held if provider.operate is None else replace(held, operate=operate)

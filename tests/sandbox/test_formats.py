@@ -2,7 +2,7 @@
 
 import pytest
 
-from billing_ui.sandbox.stripe.hosted.formats import choose_formats, per_interval
+from billing_ui.sandbox.hosted.formats import choose_formats, per_interval
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The control API: what tests and the demo data need and no provider offers. Never under `/v1`.
+"""The control API: what tests and the demo data need and no provider offers. Never under an API's paths.
 
 All bodies are JSON.
 
@@ -7,6 +7,7 @@ All bodies are JSON.
     POST /_control/dunning  {"then"}
     POST /_control/seed     {"customers", "subscriptions_per_customer", "invoices_per_customer", …}
     POST /_control/storm    {"customers", "events", "seed"}
+    POST /_control/shop     {"do", …}, where the provider is one of those that share a shop
     GET, POST, DELETE /_control/faults   {"kind", "path", "method", "times", …}
     POST /_control/reset    {}
     GET  /_control/health
@@ -140,6 +141,8 @@ class Provider:
         storm: Makes many changes, one for each step of the iterator, which yields how many events
             there were so far.
         wipe: Forgets everything.
+        operate: Does what the body of a request says, an operation that no provider's API has;
+            raises Refusal. None where there is no such thing.
     """
 
     call: Call
@@ -149,6 +152,7 @@ class Provider:
     seed: Callable[[Seed], Iterator[Json]]
     storm: Callable[[Storm], Iterator[int]]
     wipe: Callable[[], None]
+    operate: Callable[[bytes], Json] | None = None
 
 
 def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
@@ -190,6 +194,11 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
         seconds = round(time.perf_counter() - started, 3)
         return JSONResponse({"events": events, "changes": changes, "seconds": seconds})
 
+    async def operate(request: Request) -> Response:
+        if provider.operate is None:
+            raise Refusal(404, {"error": "This provider has no shop of that kind."})
+        return JSONResponse(provider.operate(await request.body()))
+
     async def add_fault(request: Request) -> Response:
         body = await parsed(request, NewFault)
         try:
@@ -223,6 +232,7 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
         post("dunning", dunning),
         post("seed", seed),
         post("storm", storm),
+        post("shop", operate),
         post("faults", add_fault),
         post("reset", reset),
         Route("/_control/faults", list_faults, methods=["GET"]),
@@ -233,8 +243,13 @@ def routes(provider: Provider, faults: Faults) -> list[BaseRoute]:
 
 async def parsed(request: Request, model: type[Body]) -> Body:
     """Return the body of a request; raises Refusal when it is not what it should be."""
+    return read(await request.body(), model)
+
+
+def read(body: bytes, model: type[Body]) -> Body:
+    """Return what JSON says; raises Refusal when it is not what it should be."""
     try:
-        return model.model_validate_json(await request.body())
+        return model.model_validate_json(body)
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"

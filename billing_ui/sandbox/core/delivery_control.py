@@ -1,6 +1,7 @@
 """The part of the control API that is about webhooks: endpoints, their queue, and faults on the way.
 
 GET, POST  /_control/webhooks         {"url", "secret", "events", "id"}
+DELETE     /_control/webhooks/{id}
 POST       /_control/webhooks/flush   {}
 GET, POST, DELETE /_control/webhook_faults   {"kind", "times", "probability", "seconds", "types"}
 """
@@ -45,13 +46,21 @@ class NewDeliveryFault(Strict):
 
 
 def routes(
-    register: Register, outbox: Outbox, courier: Courier, faults: DeliveryFaults
+    register: Register,
+    unregister: Callable[[str], None],
+    outbox: Outbox,
+    courier: Courier,
+    faults: DeliveryFaults,
 ) -> list[BaseRoute]:
     """Return the routes under `/_control` that are about webhooks."""
 
     async def add_endpoint(request: Request) -> Response:
         wish = await parsed(request, NewEndpoint)
         return JSONResponse(register(wish.url, wish.secret, wish.events, wish.id))
+
+    async def remove_endpoint(request: Request) -> Response:
+        unregister(request.path_params["id"])
+        return JSONResponse({"told": False})
 
     async def show_queue(request: Request) -> Response:
         return JSONResponse(outbox.counts())
@@ -76,6 +85,7 @@ def routes(
         Route("/_control/webhooks", show_queue, methods=["GET"]),
         Route("/_control/webhooks", guarded(add_endpoint), methods=["POST"]),
         Route("/_control/webhooks/flush", guarded(flush), methods=["POST"]),
+        Route("/_control/webhooks/{id}", remove_endpoint, methods=["DELETE"]),
         Route("/_control/webhook_faults", list_faults, methods=["GET"]),
         Route("/_control/webhook_faults", guarded(add_fault), methods=["POST"]),
         Route("/_control/webhook_faults", clear_faults, methods=["DELETE"]),

@@ -11,7 +11,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
 
-from billing_ui.sandbox.stripe import currencies
+from billing_ui.sandbox.core import currencies
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Formats:
         """Return an amount of `minor` units of `currency`, such as "$480.00".
 
         Args:
-            minor: the amount in the currency's minor units, as Stripe counts them.
+            minor: the amount in the currency's minor units, as the API counts them.
             currency: an ISO 4217 code in either case.
             decimal: minor units with a fraction (a price's `unit_amount_decimal`), used instead
                 of `minor` when it has one.
@@ -105,7 +105,7 @@ def _accepted_tags(header: str) -> list[str]:
 @lru_cache(maxsize=256)
 def _locale(tag: str) -> Locale | None:
     """Return the locale of a language tag, or of its language alone; None when unknown."""
-    # Bare "en" is what Stripe's own hosted pages show as American English.
+    # Bare "en" is what hosted pages usually show as American English.
     for name in ("en-US" if tag == "en" else tag, tag.partition("-")[0]):
         try:
             return Locale.parse(name, sep="-")

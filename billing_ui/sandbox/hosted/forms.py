@@ -10,8 +10,6 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from billing_ui.sandbox.stripe.errors import StripeError
-
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 50
 _KEY_COOKIE = "form_key"
@@ -81,7 +79,7 @@ def keep_form_key(request: Request, response: Response, key: str) -> None:
 
 
 def read_card(form: Form) -> dict[str, Any]:
-    """Return the card of a form as parameters for `/v1/payment_methods`.
+    """Return the card of a form: `number`, `exp_month`, `exp_year` and `cvc`.
 
     Only what cannot be sent at all is judged here; whether the card is any good is for the API to
     say. Check `form.problems` before using the answer.
@@ -107,23 +105,15 @@ def check_email(form: Form) -> str:
     return email
 
 
-def note_refusal(form: Form, error: StripeError) -> str:
-    """Put the API's refusal of a card beside the field it is about.
-
-    Returns:
-        What to say of the form as a whole: "" for a card, why else nothing was done otherwise.
-    """
-    if error.type != "card_error":
-        return error.message
-    code = error.code or ""
+def note_card_problem(form: Form, code: str, message: str) -> None:
+    """Put what is wrong with a card, by its code, beside the field it is about."""
     if "expiry" in code or code == "expired_card":
         name = "expiry"
     elif "cvc" in code:
         name = "cvc"
     else:
         name = "number"
-    form.problems[name] = error.message
-    return ""
+    form.problems[name] = message
 
 
 def without_cvc(form: Form) -> Form:

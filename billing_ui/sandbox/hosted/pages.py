@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+_TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 _STYLE = (_TEMPLATES / "hosted.css").read_bytes()
 _STYLE_URL = f"/hosted/style.css?v={hashlib.sha256(_STYLE).hexdigest()[:12]}"
 _ICON = (

@@ -2,8 +2,9 @@
 
 from starlette.routing import BaseRoute, Route
 
+from billing_ui.sandbox.hosted import pages
 from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.hosted import checkout, files, pages, portal
+from billing_ui.sandbox.stripe.hosted import checkout, files, portal
 
 
 def routes(account: Account) -> list[BaseRoute]:

@@ -4,24 +4,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.hosted.formats import Formats, choose_formats, per_interval
-from billing_ui.sandbox.stripe.hosted.forms import (
+from billing_ui.sandbox.hosted.formats import Formats, choose_formats, per_interval
+from billing_ui.sandbox.hosted.forms import (
     Form,
     FormRefused,
     check_email,
     form_key,
     form_token,
     keep_form_key,
-    note_refusal,
     page_secret,
     read_card,
     read_form,
     without_cvc,
 )
-from billing_ui.sandbox.stripe.hosted.pages import Endpoint, go, show
-from billing_ui.sandbox.stripe.hosted.words import quantity_words
+from billing_ui.sandbox.hosted.pages import Endpoint, go, show
+from billing_ui.sandbox.hosted.wording import quantity_words
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.errors import StripeError
+from billing_ui.sandbox.stripe.hosted.refusals import note_refusal
 from billing_ui.sandbox.stripe.shapes import Json
 
 
@@ -156,7 +156,9 @@ def _line(item: Json, formats: Formats) -> Json:
     each = formats.money(item["amount_total"] // quantity, currency) if quantity else ""
     return {
         "name": item["description"],
-        "detail": quantity_words(price["product"], quantity, each) if quantity > 1 else "",
+        "detail": quantity_words(price["product"].get("unit_label"), quantity, each)
+        if quantity > 1
+        else "",
         "amount": formats.money(item["amount_total"], currency),
     }
 

@@ -7,29 +7,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.hosted.formats import Formats, choose_formats
-from billing_ui.sandbox.stripe.hosted.forms import (
+from billing_ui.sandbox.hosted.formats import Formats, choose_formats
+from billing_ui.sandbox.hosted.forms import (
     Form,
     FormRefused,
     form_key,
     form_token,
     keep_form_key,
-    note_refusal,
     page_secret,
     read_card,
     read_form,
     without_cvc,
 )
-from billing_ui.sandbox.stripe.hosted.invoice_pdf import draw_invoice, total_rows
-from billing_ui.sandbox.stripe.hosted.pages import Endpoint, go, headers, show
-from billing_ui.sandbox.stripe.hosted.words import (
-    INVOICE_STATUS,
-    address_lines,
-    invoice_name,
-    period_words,
-)
+from billing_ui.sandbox.hosted.pages import Endpoint, go, headers, show
+from billing_ui.sandbox.hosted.paper import draw
+from billing_ui.sandbox.hosted.wording import INVOICE_STATUS, address_lines
+from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.errors import StripeError
+from billing_ui.sandbox.stripe.hosted.invoice_paper import paper_of, total_rows
+from billing_ui.sandbox.stripe.hosted.refusals import note_refusal
+from billing_ui.sandbox.stripe.hosted.words import invoice_name, period_words
 from billing_ui.sandbox.stripe.shapes import Json
 
 
@@ -91,7 +88,7 @@ def _pdf(account: Account) -> Endpoint:
             f"filename*=UTF-8''Invoice-{quote(name, safe='')}.pdf"
         )
         return Response(
-            draw_invoice(invoice, _formats(account, request, invoice)),
+            draw(paper_of(invoice, _formats(account, request, invoice))),
             media_type="application/pdf",
             headers={**headers(), "Content-Disposition": disposition},
         )

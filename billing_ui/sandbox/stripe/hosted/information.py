@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from billing_ui.sandbox.stripe.hosted.forms import Form, check_email
+from billing_ui.sandbox.hosted.forms import Form, check_email
+from billing_ui.sandbox.hosted.wording import address_lines
 from billing_ui.sandbox.stripe.hosted.sessions import Visit
-from billing_ui.sandbox.stripe.hosted.words import address_lines
 from billing_ui.sandbox.stripe.shapes import Json
 
 _ADDRESS = ("line1", "line2", "postal_code", "city", "state", "country")

@@ -5,18 +5,12 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from billing_ui.sandbox.core.store import equals
+from billing_ui.sandbox.hosted.formats import per_interval
+from billing_ui.sandbox.hosted.forms import Form
+from billing_ui.sandbox.hosted.wording import CANCELLATION_REASONS, quantity_words
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.hosted.formats import per_interval
-from billing_ui.sandbox.stripe.hosted.forms import Form
 from billing_ui.sandbox.stripe.hosted.sessions import NotOffered, Visit
-from billing_ui.sandbox.stripe.hosted.words import (
-    CANCELLATION_REASONS,
-    is_canceling,
-    period_end,
-    plan_name,
-    price_amount,
-    quantity_words,
-)
+from billing_ui.sandbox.stripe.hosted.words import is_canceling, period_end, plan_name, price_amount
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.subscription_items import MOST
 
@@ -297,7 +291,7 @@ def _plan_line(visit: Visit, option: Option, quantity: int, each: str) -> str:
     if quantity == 1:
         return option.name
     product = visit.reader.product(visit.reader.price(option.price)["product"])
-    return f"{option.name}, {quantity_words(product, quantity, each)}"
+    return f"{option.name}, {quantity_words(product.get('unit_label'), quantity, each)}"
 
 
 def _pending(visit: Visit, subscription: Json) -> list[Json]:

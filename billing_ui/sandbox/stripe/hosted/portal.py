@@ -3,11 +3,13 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from billing_ui.sandbox.hosted.forms import Form, read_card, without_cvc
+from billing_ui.sandbox.hosted.pages import go
+from billing_ui.sandbox.hosted.wording import INVOICE_STATUS
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.hosted import information, plans
-from billing_ui.sandbox.stripe.hosted.forms import Form, note_refusal, read_card, without_cvc
-from billing_ui.sandbox.stripe.hosted.pages import go
+from billing_ui.sandbox.stripe.hosted.refusals import note_refusal
 from billing_ui.sandbox.stripe.hosted.sessions import (
     Handler,
     NotOffered,
@@ -15,13 +17,7 @@ from billing_ui.sandbox.stripe.hosted.sessions import (
     inside,
     opener,
 )
-from billing_ui.sandbox.stripe.hosted.words import (
-    INVOICE_STATUS,
-    card_expiry,
-    card_words,
-    invoice_name,
-    plan_words,
-)
+from billing_ui.sandbox.stripe.hosted.words import card_expiry, card_words, invoice_name, plan_words
 from billing_ui.sandbox.stripe.shapes import Json
 
 # What the start page says after an action; the URL holds the key, so nobody can make it say more.

@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from billing_ui.sandbox.hosted.formats import Formats, choose_formats
+from billing_ui.sandbox.hosted.forms import Form, FormRefused, form_token, read_form
+from billing_ui.sandbox.hosted.pages import go, show
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.hosted.formats import Formats, choose_formats
-from billing_ui.sandbox.stripe.hosted.forms import Form, FormRefused, form_token, read_form
-from billing_ui.sandbox.stripe.hosted.pages import go, show
 from billing_ui.sandbox.stripe.hosted.reader import Reader
 from billing_ui.sandbox.stripe.shapes import Json
 

@@ -3,26 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from billing_ui.sandbox.stripe.hosted.formats import Formats, counted, per_interval
+from billing_ui.sandbox.hosted.formats import Formats, per_interval
+from billing_ui.sandbox.hosted.wording import CANCELING, Status, brand_words, quantity_words
 from billing_ui.sandbox.stripe.subscribing import LIVE
-
-
-@dataclass(frozen=True)
-class Status:
-    """A status badge: what it says, its colour and its icon."""
-
-    word: str
-    colour: str
-    icon: str
-
-
-INVOICE_STATUS = {
-    "paid": Status("Paid", "green", "check"),
-    "open": Status("Open", "amber", "clock"),
-    "uncollectible": Status("Uncollectible", "red", "warning"),
-    "void": Status("Void", "gray", "minus"),
-    "draft": Status("Draft", "gray", "minus"),
-}
 
 _SUBSCRIPTION_STATUS = {
     "active": Status("Active", "green", "check"),
@@ -33,27 +16,6 @@ _SUBSCRIPTION_STATUS = {
     "incomplete_expired": Status("Ended", "gray", "minus"),
     "paused": Status("Paused", "gray", "pause"),
     "canceled": Status("Ended", "gray", "minus"),
-}
-_CANCELING = Status("Canceling", "amber", "calendar")
-
-# What the reasons of a portal configuration say on the page (its `cancellation_reason.options`).
-CANCELLATION_REASONS = {
-    "too_expensive": "It’s too expensive",
-    "missing_features": "Some features are missing",
-    "switched_service": "I’m switching to another service",
-    "unused": "I don’t use it enough",
-    "customer_service": "Customer service was not what I expected",
-    "low_quality": "Quality was not what I expected",
-    "too_complex": "It’s too complex",
-    "other": "Another reason",
-}
-
-_BRANDS = {
-    "amex": "American Express",
-    "cartes_bancaires": "Cartes Bancaires",
-    "diners": "Diners Club",
-    "jcb": "JCB",
-    "unionpay": "UnionPay",
 }
 
 
@@ -87,7 +49,7 @@ def plan_words(
     return PlanWords(
         id=subscription["id"],
         name=plan_name(subscription, products),
-        status=_CANCELING if canceling and subscription["status"] == "active" else status,
+        status=CANCELING if canceling and subscription["status"] == "active" else status,
         amount=formats.money(recurring_total(subscription), subscription["currency"]),
         rhythm=_rhythm(subscription, products, formats),
         dates=_dates(subscription, card, formats),
@@ -138,25 +100,13 @@ def card_words(payment_method: dict[str, Any]) -> str:
     card = payment_method.get("card")
     if card is None:
         return str(payment_method["type"]).replace("_", " ").capitalize()
-    brand = _BRANDS.get(card["brand"], card["brand"].capitalize())
-    return f"{brand} ending in {card['last4']}"
+    return brand_words(card["brand"], card["last4"])
 
 
 def card_expiry(payment_method: dict[str, Any]) -> str:
     """Return "Expires 01/2027"; "" for what is not a card."""
     card = payment_method.get("card")
     return f"Expires {card['exp_month']:02}/{card['exp_year']}" if card else ""
-
-
-def address_lines(address: dict[str, Any] | None, formats: Formats) -> list[str]:
-    """Return a postal address as lines, the country written out."""
-    if not address:
-        return []
-    town = " ".join(
-        part for part in (address["postal_code"], address["city"], address["state"]) if part
-    )
-    country = formats.country(address["country"]) if address["country"] else ""
-    return [part for part in (address["line1"], address["line2"], town, country) if part]
 
 
 def invoice_name(invoice: dict[str, Any]) -> str:
@@ -177,12 +127,6 @@ def is_proration(line: dict[str, Any]) -> bool:
     return bool(details.get("proration"))
 
 
-def quantity_words(product: dict[str, Any], quantity: int, each: str) -> str:
-    """Return "24 seats at $20.00", or "24 × $20.00" where the product doesn't name its unit."""
-    unit = product.get("unit_label")
-    return f"{counted(quantity, unit)} at {each}" if unit else f"{quantity} × {each}"
-
-
 def _rhythm(
     subscription: dict[str, Any], products: dict[str, dict[str, Any]], formats: Formats
 ) -> str:
@@ -195,7 +139,7 @@ def _rhythm(
             continue
         each = formats.money(amount, subscription["currency"])
         product = products[item["price"]["product"]]
-        words.append(quantity_words(product, item["quantity"], each))
+        words.append(quantity_words(product.get("unit_label"), item["quantity"], each))
     return " · ".join(words)
 
 

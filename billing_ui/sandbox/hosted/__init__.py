@@ -1,0 +1,1 @@
+"""What the hosted pages of all providers are made of."""

@@ -1,0 +1,69 @@
+"""The words and badges that the hosted pages of all providers share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from billing_ui.sandbox.hosted.formats import Formats, counted
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status badge: what it says, its colour and its icon."""
+
+    word: str
+    colour: str
+    icon: str
+
+
+INVOICE_STATUS = {
+    "refunded": Status("Refunded", "gray", "minus"),
+    "paid": Status("Paid", "green", "check"),
+    "open": Status("Open", "amber", "clock"),
+    "uncollectible": Status("Uncollectible", "red", "warning"),
+    "void": Status("Void", "gray", "minus"),
+    "draft": Status("Draft", "gray", "minus"),
+}
+
+CANCELING = Status("Canceling", "amber", "calendar")
+
+# What the reasons of a portal configuration say on the page (its `cancellation_reason.options`).
+CANCELLATION_REASONS = {
+    "too_expensive": "It’s too expensive",
+    "missing_features": "Some features are missing",
+    "switched_service": "I’m switching to another service",
+    "unused": "I don’t use it enough",
+    "customer_service": "Customer service was not what I expected",
+    "low_quality": "Quality was not what I expected",
+    "too_complex": "It’s too complex",
+    "other": "Another reason",
+}
+
+_BRANDS = {
+    "amex": "American Express",
+    "cartes_bancaires": "Cartes Bancaires",
+    "diners": "Diners Club",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+}
+
+
+def brand_words(brand: str, last4: str) -> str:
+    """Return a card in words, such as "Visa ending in 4242"."""
+    return f"{_BRANDS.get(brand, brand.capitalize())} ending in {last4}"
+
+
+def address_lines(address: Mapping[str, Any] | None, formats: Formats) -> list[str]:
+    """Return a postal address as lines, the country written out."""
+    if not address:
+        return []
+    town = " ".join(
+        part for part in (address["postal_code"], address["city"], address["state"]) if part
+    )
+    country = formats.country(address["country"]) if address["country"] else ""
+    return [part for part in (address["line1"], address["line2"], town, country) if part]
+
+
+def quantity_words(unit: str | None, quantity: int, each: str) -> str:
+    """Return "24 seats at $20.00", or "24 × $20.00" where the product doesn't name its unit."""
+    return f"{counted(quantity, unit)} at {each}" if unit else f"{quantity} × {each}"
