@@ -183,7 +183,7 @@ class LemonSqueezyDriver:
         """Return the customer that another attempt has made; the e-mail may also be somebody else's there.
 
         Raises:
-            InvalidRequest: a customer has the e-mail whom nothing shows to be this team's.
+            ProviderRejected: a customer has the e-mail whom nothing shows to be this team's.
             Refused: nobody has it, so it was refused for another reason.
         """
         found = await self._customers_with(payer.email or "")
@@ -191,7 +191,7 @@ class LemonSqueezyDriver:
         if ours := [one.id for one in found if one.attributes.city == mark]:
             return min(ours, key=int)
         if found:
-            raise InvalidRequest(
+            raise ProviderRejected(
                 "Lemon Squeezy already has a customer with your e-mail address, and it makes only one for each. "
                 "Whoever runs this site can link it to your team, if it is yours."
             )

@@ -19,7 +19,6 @@ from billing_ui.payments.types import (
 from billing_ui.settings import Settings
 
 NEEDED_EVENTS: Final = (
-    "customer_updated",
     "order_created",
     "order_refunded",
     "subscription_created",
@@ -35,7 +34,7 @@ NEEDED_EVENTS: Final = (
     "subscription_payment_refunded",
 )
 """The events a webhook must be told of: whatever changes something that a snapshot holds. There are none of
-products and prices (https://docs.lemonsqueezy.com/help/webhooks/event-types)."""
+customers, products and prices by themselves (https://docs.lemonsqueezy.com/help/webhooks/event-types)."""
 
 _SIGNATURE: Final = "x-signature"
 

@@ -1,0 +1,1 @@
+"""Lemon Squeezy's dialect of the shop."""
