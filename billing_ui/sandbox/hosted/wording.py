@@ -8,7 +8,7 @@ from billing_ui.sandbox.hosted.formats import Formats, counted
 
 
 @dataclass(frozen=True)
-class Status:
+class Badge:
     """A status badge: what it says, its colour and its icon."""
 
     word: str
@@ -17,15 +17,15 @@ class Status:
 
 
 INVOICE_STATUS = {
-    "refunded": Status("Refunded", "gray", "minus"),
-    "paid": Status("Paid", "green", "check"),
-    "open": Status("Open", "amber", "clock"),
-    "uncollectible": Status("Uncollectible", "red", "warning"),
-    "void": Status("Void", "gray", "minus"),
-    "draft": Status("Draft", "gray", "minus"),
+    "refunded": Badge("Refunded", "gray", "minus"),
+    "paid": Badge("Paid", "green", "check"),
+    "open": Badge("Open", "amber", "clock"),
+    "uncollectible": Badge("Uncollectible", "red", "warning"),
+    "void": Badge("Void", "gray", "minus"),
+    "draft": Badge("Draft", "gray", "minus"),
 }
 
-CANCELING = Status("Canceling", "amber", "calendar")
+CANCELING = Badge("Canceling", "amber", "calendar")
 
 # What the reasons of a portal configuration say on the page (its `cancellation_reason.options`).
 CANCELLATION_REASONS = {

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing_ui.sandbox.hosted.formats import Formats, per_interval
-from billing_ui.sandbox.hosted.wording import CANCELING, Status, brand_words, quantity_words
+from billing_ui.sandbox.hosted.wording import CANCELING, Badge, brand_words, quantity_words
 from billing_ui.sandbox.stripe.subscribing import LIVE
 
 _SUBSCRIPTION_STATUS = {
-    "active": Status("Active", "green", "check"),
-    "trialing": Status("Trialing", "blue", "clock"),
-    "past_due": Status("Past due", "red", "warning"),
-    "unpaid": Status("Unpaid", "red", "warning"),
-    "incomplete": Status("Incomplete", "amber", "warning"),
-    "incomplete_expired": Status("Ended", "gray", "minus"),
-    "paused": Status("Paused", "gray", "pause"),
-    "canceled": Status("Ended", "gray", "minus"),
+    "active": Badge("Active", "green", "check"),
+    "trialing": Badge("Trialing", "blue", "clock"),
+    "past_due": Badge("Past due", "red", "warning"),
+    "unpaid": Badge("Unpaid", "red", "warning"),
+    "incomplete": Badge("Incomplete", "amber", "warning"),
+    "incomplete_expired": Badge("Ended", "gray", "minus"),
+    "paused": Badge("Paused", "gray", "pause"),
+    "canceled": Badge("Ended", "gray", "minus"),
 }
 
 
@@ -25,7 +25,7 @@ class PlanWords:
 
     id: str
     name: str
-    status: Status
+    status: Badge
     amount: str
     rhythm: str
     dates: str

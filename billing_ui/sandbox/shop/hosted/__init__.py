@@ -1,0 +1,18 @@
+"""The pages people see: the customer portal, the checkout and the invoices."""
+
+from starlette.routing import BaseRoute, Route
+
+from billing_ui.sandbox.hosted import pages
+from billing_ui.sandbox.shop.hosted import checkout, files, portal
+from billing_ui.sandbox.shop.shop import Shop
+
+
+def routes(shop: Shop) -> list[BaseRoute]:
+    """Return the routes of all hosted pages of a shop."""
+    return [
+        Route("/hosted/style.css", pages.style),
+        Route("/hosted/icon.svg", pages.icon),
+        *portal.routes(shop),
+        *checkout.routes(shop),
+        *files.routes(shop),
+    ]
