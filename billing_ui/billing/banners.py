@@ -143,7 +143,7 @@ def _course(
             yield OnTrial(
                 plan=plan.name,
                 days_left=max((last - today).days, 0),
-                can_pay=summary.payment_method is not None,
+                can_pay=not summary.lacks_payment_method,
                 ends_unpaid=plan.ends_unpaid,
             )
         case SubscriptionState.PAUSED:

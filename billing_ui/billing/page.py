@@ -12,7 +12,7 @@ from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, read_invoices
 from billing_ui.billing.services import Services
 from billing_ui.billing.spend import Spend, read_spend
 from billing_ui.billing.summary import BillingSummary, read_billing
-from billing_ui.billing.visits import VisitBanner, read_outcome
+from billing_ui.billing.visits import VisitBanner, read_away, read_outcome
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class BillingPage:
     """What `load_billing`, `load_spend`, `load_feed`, `load_invoices` and `latest_outcome` return.
 
     Attributes:
+        away: whether they went to a portal that has no way back, and have not said yet that they are back.
         shows_account: whether there is more to show than the plan, and whoever asks may see it; without
             it there is no spend and no invoice.
     """
@@ -30,6 +31,7 @@ class BillingPage:
     entries: Sequence[FeedEntry]
     invoices: InvoicePage
     visit: VisitBanner | None
+    away: bool
 
 
 async def load_page(
@@ -53,7 +55,10 @@ async def load_page(
         spend: Spend | None = None
         entries: Sequence[FeedEntry] = ()
         invoices = NO_INVOICES
+        away = False
         if customer is not None:
+            if not summary.capabilities.returns and not summary.mismatch:
+                away = bool(await read_away(session, identity, customer))
             entries = await read_feed(session, customer, plan_alone=not may_see_invoices)
             if may_see_invoices:
                 spend = await read_spend(session, customer, now, services.settings.zone)
@@ -67,4 +72,5 @@ async def load_page(
         entries=entries,
         invoices=invoices,
         visit=visit,
+        away=away,
     )

@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import count_members
-from billing_ui.billing.customers import current_customer, live_subscriptions
+from billing_ui.billing.customers import current_customer, driver_of, live_subscriptions
 from billing_ui.billing.services import Services
+from billing_ui.billing.words import no_checkout, no_plan_changes, provider_mismatch
 from billing_ui.clock import utc_now
 from billing_ui.models import Catalog, Customer, Price, Product, SubscriptionItem
 from billing_ui.settings import Provider
@@ -57,6 +58,7 @@ class Pricing:
         has_live_subscription: plans are then switched in the portal, never bought a second time.
         can_checkout: whether the person may buy a plan here and now.
         can_switch: whether the person may switch plans in the portal here and now.
+        obstacle: why neither can be had by somebody whose role allows it; None without such a reason.
         out_of_date: whether the catalogue should be fetched again, in the background.
     """
 
@@ -70,6 +72,7 @@ class Pricing:
     has_live_subscription: bool = False
     can_checkout: bool = False
     can_switch: bool = False
+    obstacle: str | None = None
     out_of_date: bool = False
 
 
@@ -88,6 +91,13 @@ async def load_pricing(services: Services, identity: Identity | None) -> Pricing
         # A plan is switched where it is, and a new one is bought at the active provider.
         at = Provider(customer.provider) if customer and usable and live else active.provider
         plans = await _plans_of(session, at)
+    obstacle = None
+    if customer and not usable:
+        obstacle = provider_mismatch(customer.provider, active.provider)
+    elif live and not driver_of(services.drivers, customer).capabilities.plan_changes:
+        obstacle = no_plan_changes(plans.provider)
+    elif not live and not active.capabilities.checkout:
+        obstacle = no_checkout(active.provider)
     currencies = plans.currencies
     if (
         customer
@@ -104,10 +114,9 @@ async def load_pricing(services: Services, identity: Identity | None) -> Pricing
         current_quantity=current.quantity if current else None,
         members=members,
         has_live_subscription=live,
-        can_checkout=(
-            active.capabilities.checkout and identity.may(Action.CHECKOUT) and usable and not live
-        ),
-        can_switch=identity.may(Action.OPEN_PORTAL) and usable and live,
+        can_checkout=identity.may(Action.CHECKOUT) and not obstacle and not live,
+        can_switch=identity.may(Action.OPEN_PORTAL) and not obstacle and live,
+        obstacle=obstacle,
     )
 
 

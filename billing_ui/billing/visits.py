@@ -1,6 +1,6 @@
 """Trips to the provider's portal and checkout: recorded when they begin, settled when the person is back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -12,10 +12,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.audit import AuditAction, record_directly
-from billing_ui.accounts.permissions import Action
+from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.changes import Change, NextDate, load_changes
 from billing_ui.billing.comparison import next_date
+from billing_ui.billing.customers import current_customer, usable_customer
 from billing_ui.billing.fetches import mark_out_of_date
 from billing_ui.billing.return_urls import BILLING_PAGE, RETURN_PAGE, SIGN_IN_PAGE
 from billing_ui.billing.services import Services
@@ -24,7 +25,7 @@ from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.direct import Direct
 from billing_ui.models import Customer, CustomerSnapshot, PortalVisit, VisitKind
-from billing_ui.models.columns import table_of
+from billing_ui.models.columns import left_out, table_of
 from billing_ui.payments.types import FlowType, PaymentError, Snapshot
 from billing_ui.settings import Settings
 
@@ -189,6 +190,74 @@ async def return_from_visit(
         return ReturnOutcome("failed", next_url, error=str(error))
     settled = await _find(services, visit_id)
     return ReturnOutcome("synced", next_url, _changes(settled) if settled else None)
+
+
+async def visited_provider(
+    services: Services, visit_id: str, identity: Identity | None
+) -> str | None:
+    """Return which provider somebody comes back from, None when this is no visit of theirs."""
+    key = _as_uuid(visit_id)
+    if key is None or identity is None:
+        return None
+    query = (
+        select(PortalVisit, Customer.provider)
+        .join(Customer, col(Customer.id) == col(PortalVisit.customer_id))
+        .where(PortalVisit.id == key)
+    )
+    async with services.database.read() as session:
+        row = (await session.exec(query)).first()
+    return row[1] if row and _is_theirs(row[0], identity) else None
+
+
+async def come_back(services: Services, identity: Identity) -> None:
+    """Fetch the team's billing anew, because somebody says that they are back from a portal without a way back.
+
+    What came of their last trip is told as after any other; of those before it, it is not.
+
+    Raises:
+        NoTeam, NotAllowed: who asks may not.
+        NoCustomer, ProviderMismatch: there is nothing that a provider could be asked about.
+        PaymentError: as `sync_customer`; what came of it is told once a sync succeeds.
+    """
+    team_id, providers = require(identity, Action.SYNC), services.settings.served_providers
+    async with services.database.read() as session:
+        customer = usable_customer(await current_customer(session, team_id, providers), providers)
+        away = await read_away(session, identity, customer)
+    if not away:
+        await sync_customer(services, customer.id)
+        return
+    async with services.database.write() as session:
+        # All but the last: two that end together would tell the same twice.
+        await session.exec(
+            update(PortalVisit)
+            .where(col(PortalVisit.id).in_([visit.id for visit in away[1:]]))
+            .values(dismissed_at=utc_now())
+        )
+    goal = await _mark(services, away[0], returned=True)
+    await sync_customer(services, customer.id, after=goal)
+
+
+async def read_away(
+    session: AsyncSession, identity: Identity, customer: Customer
+) -> Sequence[PortalVisit]:
+    """Return the person's trips to the portal of `customer` that they have not come back from, the last one first."""
+    if not (identity.may(Action.SYNC) and identity.may(Action.VIEW_INVOICES)):
+        return ()
+    query = (
+        select(PortalVisit)
+        .options(left_out(PortalVisit.before))
+        .where(
+            PortalVisit.user_id == identity.user_id,
+            PortalVisit.team_id == identity.team_id,
+            col(PortalVisit.returned_at).is_(None),
+            col(PortalVisit.dismissed_at).is_(None),
+            PortalVisit.customer_id == customer.id,
+            PortalVisit.kind == VisitKind.PORTAL.value,
+            col(PortalVisit.created_at) > utc_now() - _OPEN_FOR,
+        )
+        .order_by(col(PortalVisit.created_at).desc())
+    )
+    return (await session.exec(query)).all()
 
 
 async def latest_outcome(services: Services, identity: Identity) -> VisitBanner | None:

@@ -11,6 +11,14 @@ _PROVIDERS: Final = {
     Provider.PADDLE: "Paddle",
 }
 
+_KEEPING: Final = {
+    Provider.STRIPE: "To keep it, choose “Don't cancel plan” in Stripe's portal.",
+    Provider.POLAR: "To keep it, take the cancellation back in Polar's portal.",
+    Provider.LEMONSQUEEZY: "To keep it, resume it in Lemon Squeezy's portal.",
+    # Its documentation does not say that the portal can.
+    Provider.PADDLE: "To keep it, look for it in Paddle's portal, or contact support.",
+}
+
 _CARD_BRANDS: Final = {
     "amex": "American Express",
     "cartes_bancaires": "Cartes Bancaires",
@@ -57,6 +65,23 @@ def provider_mismatch(theirs: str, ours: str) -> str:
         f"Your billing is still with {provider_name(theirs)};"
         f" this site now uses {provider_name(ours)}. Contact support to move it."
     )
+
+
+def no_plan_changes(provider: str) -> str:
+    """Return what somebody is told who wants another plan than the one they have."""
+    return (
+        f"{provider_name(provider)}'s portal can't switch plans. Contact support to change yours."
+    )
+
+
+def no_checkout(provider: str) -> str:
+    """Return what somebody is told who wants to buy a plan."""
+    return f"{provider_name(provider)} has no checkout here. Contact support to get a plan."
+
+
+def how_to_keep(provider: str) -> str:
+    """Return what to do to keep a plan that is set to cancel."""
+    return _KEEPING[Provider(provider)]
 
 
 def payment_method_label(type_: str, brand: str | None, last4: str | None) -> str:

@@ -16,7 +16,11 @@ def payment_card() -> rx.Component:
     return rx.el.section(
         rx.el.header(
             rx.el.h2("Payment method", id="payment-heading"),
-            rx.cond(BillingState.offers.payment, _change_payment(exists), rx.fragment()),
+            rx.cond(
+                BillingState.offers.payment,
+                _change_payment(exists | ~BillingState.lacks_payment),
+                rx.fragment(),
+            ),
         ),
         rx.cond(
             exists,
@@ -40,7 +44,14 @@ def payment_card() -> rx.Component:
                 ),
                 class_name="pay",
             ),
-            rx.el.p("No payment method yet.", class_name="muted"),
+            rx.el.p(
+                rx.cond(
+                    BillingState.lacks_payment,
+                    "No payment method yet.",
+                    f"{BillingState.provider} tells of it here once a plan is paid with it.",
+                ),
+                class_name="muted",
+            ),
         ),
         rx.cond(
             payment.note != "",

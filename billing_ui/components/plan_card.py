@@ -206,8 +206,13 @@ def _footnote() -> rx.Component:
                     rx.cond(
                         BillingState.opening != "",
                         f"Opening {BillingState.provider}'s portal…",
-                        f"Manage Billing opens {BillingState.provider}'s secure portal"
-                        " and brings you back here.",
+                        rx.cond(
+                            BillingState.returns,
+                            f"Manage Billing opens {BillingState.provider}'s secure portal"
+                            " and brings you back here.",
+                            f"Manage Billing opens {BillingState.provider}'s secure portal."
+                            " What you change there appears here by itself.",
+                        ),
                     ),
                 ),
                 id=_HINT,

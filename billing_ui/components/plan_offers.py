@@ -76,6 +76,24 @@ def opening_failed() -> rx.Component:
     )
 
 
+def first_plan() -> rx.Component:
+    """Return why somebody who wanted the portal is here."""
+    return rx.cond(
+        PricingState.first_plan,
+        rx.el.div(
+            banner(
+                "There is no billing portal before your first purchase.",
+                rx.el.p("Choose a plan to begin."),
+                tone="blue",
+                icon_name="plan",
+                role="status",
+            ),
+            class_name="plans-alert",
+        ),
+        rx.fragment(),
+    )
+
+
 def _segments(
     group: str,
     label: str,

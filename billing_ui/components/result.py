@@ -3,7 +3,7 @@
 import reflex as rx
 
 from billing_ui.components.banner import banner
-from billing_ui.components.buttons import icon_button
+from billing_ui.components.buttons import busy_button, icon_button
 from billing_ui.components.icons import icon_for
 from billing_ui.states.billing import BillingState
 from billing_ui.states.result_view import RESULT_ICONS, ResultLine
@@ -24,6 +24,26 @@ def visit_result() -> rx.Component:
             BillingState.result.changed,
             banner(title, body, tone="green", icon_name="active", role="status", action=dismiss),
             banner(title, body, tone="gray", icon_name="check", role="status", action=dismiss),
+        ),
+        rx.fragment(),
+    )
+
+
+def back_again() -> rx.Component:
+    """Return the banner for somebody whom no link in the provider's portal leads back here."""
+    return rx.cond(
+        BillingState.away,
+        banner(
+            f"You opened {BillingState.provider}'s portal.",
+            rx.el.p("What you change there appears here by itself."),
+            tone="gray",
+            icon_name="clock",
+            role="status",
+            action=busy_button(
+                "I'm back, refresh",
+                busy=BillingState.refreshing,
+                on_click=BillingState.back_again,
+            ),
         ),
         rx.fragment(),
     )

@@ -46,7 +46,8 @@ def _failed() -> rx.Component:
             class_name="title",
         ),
         rx.el.p(
-            f"{ReturnState.provider} could not tell us what changed."
+            rx.cond(ReturnState.provider != "", ReturnState.provider, "The payment provider"),
+            " could not tell us what changed."
             " Your changes are safe there and appear here as soon as it does.",
             role="alert",
             class_name="sub",

@@ -16,7 +16,7 @@ from billing_ui.components.invoice_table import invoice_table
 from billing_ui.components.loaded import loaded
 from billing_ui.components.plan_banners import plan_banners
 from billing_ui.components.plan_card import plan_card
-from billing_ui.components.result import arrivals, visit_result
+from billing_ui.components.result import arrivals, back_again, visit_result
 from billing_ui.components.site import support_link
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.components.spend_plot import spend_plot
@@ -72,6 +72,7 @@ def _content() -> rx.Component:
         _mismatch(),
         plan_banners(),
         refresh_failed(),
+        back_again(),
         visit_result(),
         arrivals(),
         plan_card(),

@@ -8,7 +8,7 @@ from billing_ui.components.empty import empty_card
 from billing_ui.components.frame import page
 from billing_ui.components.icons import icon
 from billing_ui.components.loaded import loaded
-from billing_ui.components.plan_offers import offers, opening_failed, switches
+from billing_ui.components.plan_offers import first_plan, offers, opening_failed, switches
 from billing_ui.components.skeleton import bone, bones, loading
 from billing_ui.states.addresses import PRICING
 from billing_ui.states.pricing import PricingState
@@ -47,6 +47,7 @@ def pricing() -> rx.Component:
 def _content() -> rx.Component:
     return rx.fragment(
         opening_failed(),
+        first_plan(),
         rx.cond(
             PricingState.offers.length() > 0,
             rx.fragment(offers(), _advice()),

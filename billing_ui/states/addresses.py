@@ -21,6 +21,9 @@ ACCOUNT: Final = return_urls.ACCOUNT_PAGE
 INVITATION: Final = return_urls.INVITATION_PAGE
 RESET_PASSWORD: Final = return_urls.RESET_PAGE
 
+FIRST_PLAN: Final = f"{PRICING}?why=nothing-bought"
+"""The pricing page for somebody whom no portal is open to before they have bought something."""
+
 _OWN_PAGES: Final = frozenset(
     {
         HOME,

@@ -13,6 +13,7 @@ from billing_ui.billing.banners import (
     PaymentUnfinished,
     SetToCancel,
 )
+from billing_ui.billing.words import how_to_keep, provider_name
 from billing_ui.i18n import Reader
 
 BANNER_ICONS: Final = ("canceling", "clock", "failed", "paused", "warning")
@@ -50,7 +51,7 @@ def banner_views(
     """Return the banners in words; only what is owed has a solid button, and only the first of all.
 
     Args:
-        provider: its name.
+        provider: whose customer it is, by its setting's value.
         portal: whether the portal can be opened here.
         payment: whether it can be opened where the payment method is changed.
     """
@@ -124,7 +125,7 @@ def _failed(
     means = "card" if banner.by_card else "payment method"
     mend = f"Update your {means}" if payment else "Pay the invoice"
     sentences = (
-        f"{provider} tries again on {reader.date(again)}." if again else "",
+        f"{provider_name(provider)} tries again on {reader.date(again)}." if again else "",
         f"{mend} to keep {banner.plan}." if payment or banner.pay_url else "",
     )
     return BannerView(
@@ -157,7 +158,7 @@ def _set_to_cancel(
         icon="canceling",
         title="Your plan is set to cancel.",
         detail=" ".join(sentences),
-        hint=f"To keep it, choose “Don't cancel plan” in {provider}'s portal." if portal else "",
+        hint=how_to_keep(provider) if portal else "",
         action="keep" if portal else "",
         label="Keep my plan" if portal else "",
     )

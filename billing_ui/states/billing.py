@@ -16,7 +16,7 @@ from billing_ui.billing.portal import open_portal
 from billing_ui.billing.refresh import catch_up, refresh_billing
 from billing_ui.billing.services import Services, current_services
 from billing_ui.billing.summary import BillingSummary
-from billing_ui.billing.visits import VisitBanner, dismiss_visit
+from billing_ui.billing.visits import VisitBanner, come_back, dismiss_visit
 from billing_ui.clock import utc_now
 from billing_ui.i18n import Reader
 from billing_ui.payments.types import FlowType, PortalFlow
@@ -89,6 +89,8 @@ class BillingState(rx.State):
     in_team: bool = True
     team_name: str = ""
     provider: str = ""
+    returns: bool = True
+    away: bool = False
     contact: str = ""
     mismatch: Problem = Problem()
     may_manage: bool = False
@@ -100,6 +102,7 @@ class BillingState(rx.State):
     plans: list[PlanView] = []  # noqa: RUF012
     next_invoice: NextInvoiceView = NextInvoiceView()
     payment: PaymentView = PaymentView()
+    lacks_payment: bool = True
     details: list[Detail] = []  # noqa: RUF012
     freshness: FreshnessView = FreshnessView()
 
@@ -175,6 +178,14 @@ class BillingState(rx.State):
         """Fetch again after a failure; the banner that offered it goes, and the heading takes its focus."""
         elsewhere = await _fetch(self, refresh_billing)
         return elsewhere or (None if self.refresh_problem.title else rx.set_focus(HEADING))
+
+    @rx.event(background=True)
+    async def back_again(self) -> EventSpec | None:
+        """Fetch the newest for somebody who is back from a portal that has no way back.
+
+        The banner that offered it goes, and the heading takes its focus.
+        """
+        return await _fetch(self, come_back) or rx.set_focus(HEADING)
 
     @rx.event(background=True)
     async def manage_billing(self) -> EventSpec | None:
@@ -328,6 +339,7 @@ async def _show(state: BillingState, identity: Identity) -> bool:
     _show_invoices(state, page.invoices, reader)
     _show_result(state, page.visit, reader)
     _show_news(state, page.entries, reader)
+    state.away = page.away
     state.broken = False
     state.loaded = True
     return summary.out_of_date and not summary.mismatch
@@ -337,6 +349,7 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     now = utc_now()
     state.team_name = summary.team_name
     state.provider = summary.provider_name
+    state.returns = summary.capabilities.returns
     state.contact = summary.contact_email or ""
     state.mismatch = problem_of(summary.mismatch or "")
     state.refresh_problem = _not_fetched(summary.sync_error or "")
@@ -345,6 +358,7 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
     state.plans = [plan_view(plan, summary.members, reader) for plan in summary.plans]
     state.next_invoice = next_invoice_view(summary, reader)
     state.payment = payment_view(summary.payment_method, summary.plans, reader, now)
+    state.lacks_payment = summary.lacks_payment_method
     state.details = details_view(summary.details, reader)
     stale = summary.sync_error is not None
     state.freshness = freshness_view(summary.synced_at, stale=stale, reader=reader, now=now)
@@ -353,7 +367,7 @@ def _show_summary(state: BillingState, summary: BillingSummary, reader: Reader) 
 def _show_banners(state: BillingState, summary: BillingSummary, reader: Reader) -> None:
     state.banners = banner_views(
         banners_of(summary, utc_now(), reader.zone),
-        summary.provider_name,
+        summary.provider,
         reader,
         portal=state.offers.portal,
         payment=state.offers.payment,

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
+import reflex as rx
 from reflex.event import EventSpec
 
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.handoff import seal_departure
 from billing_ui.billing.services import Services, current_services
-from billing_ui.states.addresses import departure_url, to_sign_in
+from billing_ui.payments.types import NothingBought
+from billing_ui.states.addresses import FIRST_PLAN, departure_url, to_sign_in
 from billing_ui.states.failures import KNOWN_FAILURES, OUR_FAULT, beside_try_again, in_words
 from billing_ui.states.session import Owned, viewer_of
 
@@ -71,6 +73,9 @@ async def leave_for_provider(
             state.problem = ""
     try:
         url = await open_page(services, identity)
+    except NothingBought as error:
+        await _stay(state, button, in_words(error))
+        return rx.redirect(FIRST_PLAN)
     except KNOWN_FAILURES as error:
         await _stay(state, button, in_words(error))
         return None

@@ -36,12 +36,7 @@ def offers_of(summary: BillingSummary, identity: Identity) -> Offers:
     flows = summary.capabilities.flows if usable and summary.can_manage else frozenset()
     return Offers(
         portal=usable and summary.can_manage,
-        plans=(
-            summary.can_manage
-            and not live
-            and not summary.mismatch
-            and summary.capabilities.checkout
-        ),
+        plans=(summary.can_manage and not live and not summary.mismatch and summary.can_buy),
         refresh=usable and identity.may(Action.SYNC),
         # With several subscriptions the portal's first page is the place to choose between them.
         change=(

@@ -90,7 +90,7 @@ def plan_view(plan: PlanSummary, members: int, reader: Reader) -> PlanView:
 def next_invoice_view(summary: BillingSummary, reader: Reader) -> NextInvoiceView:
     """Return a customer's next invoice in words."""
     foreseen, plans = summary.next_invoice, summary.plans
-    can_pay = summary.payment_method is not None
+    can_pay = not summary.lacks_payment_method
     if foreseen is None or not any(_is_charged(plan, can_pay=can_pay) for plan in plans):
         return NextInvoiceView()
     date = reader.date(foreseen.at) if foreseen.at else ""
@@ -218,6 +218,9 @@ def _when(plan: PlanSummary, reader: Reader) -> tuple[str, str, str]:
             return _on("Resumes", plan.resumes_at, reader), "paused", ""
         case SubscriptionState.ENDED:
             return _on("Ended", plan.ended_at, reader), "ended", ""
+        case SubscriptionState.UNKNOWN:
+            # Whether it goes on, nobody knows.
+            return "", "calendar", ""
         case _:
             return renews, "calendar", ""
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import reflex as rx
 from reflex.event import EventSpec
 
+from billing_ui.accounts.permissions import Action
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import owner_contact
 from billing_ui.billing.catalog import refresh_catalog
@@ -48,6 +49,8 @@ class PricingState(rx.State):
     advice: str = ""
     contact: str = ""
     nothing: str = ""
+    first_plan: bool = False
+    """Whether they came here because there is no portal before the first purchase."""
 
     intervals: list[Choice] = []  # noqa: RUF012 - Reflex gives every tab its own
     interval: str = ""
@@ -73,6 +76,7 @@ class PricingState(rx.State):
         identity = await greet_viewer(self)
         arrive(self)
         await open_pages.register(self, identity, show_again)
+        self.first_plan = self.router.url.query_parameters.get("why") == "nothing-bought"
         with no_skeleton_for_ever(self):
             out_of_date = await _show(self, identity)
         return PricingState.catch_up if out_of_date else None
@@ -207,10 +211,11 @@ async def _show(state: PricingState, identity: Identity | None) -> bool:
     pricing = await load_pricing(services, identity)
     state.signed_in = identity is not None
     state.switches = pricing.has_live_subscription
+    state.first_plan = state.first_plan and pricing.can_checkout
     state.contact = state.advice = ""
     if identity is not None and not (pricing.can_checkout or pricing.can_switch):
-        state.advice = _advice(identity)
-        if identity.team_id is not None:
+        state.advice = _advice(pricing, identity)
+        if identity.team_id is not None and not identity.may(Action.OPEN_PORTAL):
             state.contact = await owner_contact(services.database, identity.team_id) or ""
     state.intervals = interval_choices(pricing)
     state.currencies = currency_choices(pricing)
@@ -265,7 +270,9 @@ def _introduction(
     return f"{identity.team_name} is on {current}. {prices}"
 
 
-def _advice(identity: Identity) -> str:
+def _advice(pricing: Pricing, identity: Identity) -> str:
     if identity.team_id is None:
         return "You are not in a team yet. Plans belong to a team; ask its owner to add you."
+    if pricing.obstacle and identity.may(Action.OPEN_PORTAL):
+        return pricing.obstacle
     return "Only an owner or billing manager can change billing."

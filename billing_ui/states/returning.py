@@ -4,7 +4,8 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from billing_ui.billing.services import current_services
-from billing_ui.billing.visits import return_from_visit
+from billing_ui.billing.visits import return_from_visit, visited_provider
+from billing_ui.billing.words import provider_name
 from billing_ui.states.addresses import BILLING, is_own_page
 from billing_ui.states.leaving import Departure, depart_for
 from billing_ui.states.session import viewer_of
@@ -24,8 +25,9 @@ class ReturnState(rx.State):
     @rx.event
     async def load(self) -> EventSpec:
         """Show that we are working, and work in the background: no other tab waits for the provider."""
-        await greet_viewer(self)
-        self.provider = current_services().drivers.active.display_name
+        identity = await greet_viewer(self)
+        provider = await visited_provider(current_services(), self._visit_id(), identity)
+        self.provider = provider_name(provider) if provider else ""
         self.departure = Departure()
         self.failed = False
         self.working = False
@@ -40,7 +42,7 @@ class ReturnState(rx.State):
             if self.working:
                 return None
             self.working = True
-            visit_id = self.router.url.query_parameters.get("visit", "")
+            visit_id = self._visit_id()
         try:
             outcome = await return_from_visit(services, visit_id, identity)
         except Exception:
@@ -60,6 +62,9 @@ class ReturnState(rx.State):
     def move_on(self) -> EventSpec:
         """Go to the billing page without waiting; it says how old its data is."""
         return rx.redirect(BILLING, replace=True)
+
+    def _visit_id(self) -> str:
+        return self.router.url.query_parameters.get("visit", "")
 
     async def _stay(self) -> None:
         async with self:

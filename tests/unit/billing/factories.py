@@ -126,11 +126,12 @@ def snapshot(
     payment_methods: tuple[SnapshotPaymentMethod, ...] = (),
     invoices: tuple[SnapshotInvoice, ...] = (),
     partial: bool = False,
+    provider: str = "stripe",
 ) -> Snapshot:
     """Return a customer's state."""
     who = SnapshotCustomer(id=customer) if isinstance(customer, str) else customer
     return Snapshot(
-        provider="stripe",
+        provider=provider,
         customer=who,
         subscriptions=subscriptions,
         payment_methods=payment_methods,
@@ -139,7 +140,7 @@ def snapshot(
     )
 
 
-def catalog(*, archived: tuple[str, ...] = ()) -> CatalogSnapshot:
+def catalog(*, archived: tuple[str, ...] = (), provider: str = "stripe") -> CatalogSnapshot:
     """Return three plans, Pro also by the year; products or prices named in `archived` are not active."""
     names = dict.fromkeys(name for name, _, _ in _PLANS.values())
     products = tuple(
@@ -164,7 +165,7 @@ def catalog(*, archived: tuple[str, ...] = ()) -> CatalogSnapshot:
         )
         for name in names
     )
-    return CatalogSnapshot(provider="stripe", products=products)
+    return CatalogSnapshot(provider=provider, products=products)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
+from billing_ui.billing.words import provider_name
 from billing_ui.payments.driver import Driver, Drivers
 from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.types import (
@@ -51,18 +52,18 @@ class FakeDriver:
     after it has; a test holds the next call at a point, or makes it fail there.
     """
 
-    provider = Provider.STRIPE
-    display_name = "Stripe"
     webhook_events = ("customer.updated",)
 
-    def __init__(self) -> None:
+    def __init__(self, provider: Provider = Provider.STRIPE) -> None:
+        self.provider = provider
+        self.display_name = provider_name(provider)
         self.capabilities = Capabilities(
             flows=frozenset(FlowType), checkout=True, event_list=True, portal_configurations=True
         )
         self.snapshots: dict[str, Snapshot] = {}
         self.created: dict[tuple[object, int], Payer] = {}
         self.events: list[ProviderEvent] = []
-        self.catalog = CatalogSnapshot(provider="stripe", products=())
+        self.catalog = CatalogSnapshot(provider=provider.value, products=())
         self.configurations: dict[str, str] = {}
         self.calls: list[str] = []
         self.portals: list[StartPortalSessionInput] = []
@@ -91,7 +92,10 @@ class FakeDriver:
     def delete(self, customer_id: str) -> None:
         """Delete a customer at the provider."""
         self.has(
-            Snapshot(provider="stripe", customer=SnapshotCustomer(id=customer_id, deleted=True))
+            Snapshot(
+                provider=self.provider.value,
+                customer=SnapshotCustomer(id=customer_id, deleted=True),
+            )
         )
 
     def count(self, method: str) -> int:
@@ -110,7 +114,7 @@ class FakeDriver:
         if customer_id not in self.snapshots:
             self.has(
                 Snapshot(
-                    provider="stripe",
+                    provider=self.provider.value,
                     customer=SnapshotCustomer(
                         id=customer_id, team_id=payer.team_id, email=payer.email, name=payer.name
                     ),
@@ -141,7 +145,7 @@ class FakeDriver:
         self.portals.append(request)
         await self._pass("start_portal_session:answer")
         return PortalSession(
-            provider="stripe",
+            provider=self.provider.value,
             customer=customer_id,
             portal_url=f"https://portal.example.com/p/session/{next(self._numbers)}",
             session_id=f"bps_{next(self._numbers)}",
@@ -153,7 +157,7 @@ class FakeDriver:
         customer_id = self._living(request.payer)
         self.checkouts.append(request)
         return CheckoutSession(
-            provider="stripe",
+            provider=self.provider.value,
             customer=customer_id,
             checkout_url=f"https://checkout.example.com/c/pay/{next(self._numbers)}",
             session_id=f"cs_{next(self._numbers)}",
@@ -190,7 +194,7 @@ class FakeDriver:
         }[listing]
         pieces = tuple(
             Snapshot(
-                provider="stripe",
+                provider=self.provider.value,
                 customer=(
                     snapshot.customer
                     if listing is Listing.CUSTOMERS
@@ -252,14 +256,14 @@ class FakeDriver:
 
 
 class FakeDrivers(Drivers):
-    """The drivers of a process whose only provider is a fake one."""
+    """The drivers of a process whose only providers are fake ones."""
 
-    def __init__(self, settings: Settings, driver: FakeDriver) -> None:
+    def __init__(self, settings: Settings, *drivers: FakeDriver) -> None:
         super().__init__(settings)
-        self._driver = driver
+        self._drivers = {driver.provider: driver for driver in drivers}
 
     def get(self, provider: Provider) -> Driver:
         """Return the fake for its own provider."""
-        if provider is self._driver.provider:
-            return self._driver
+        if provider in self._drivers and self.serves(provider):
+            return self._drivers[provider]
         raise PaymentError(f"no driver for {provider}")

@@ -41,7 +41,7 @@ PAY = "https://pay.example.com/i"
 
 def views(*banners: Any, portal: bool = True, payment: bool = True) -> list[BannerView]:
     """Return banners as an American reads them."""
-    return banner_views(banners, "Stripe", AMERICAN, portal=portal, payment=payment)
+    return banner_views(banners, "stripe", AMERICAN, portal=portal, payment=payment)
 
 
 def failed(**fields: Any) -> PaymentFailed:

@@ -8,6 +8,7 @@ from billing_ui.billing.pricing import Pricing, PricingPrice, PricingProduct
 from billing_ui.billing.services import Services
 from billing_ui.models import Catalog
 from billing_ui.payments.types import CatalogSnapshot, FlowType, ProviderUnavailable
+from billing_ui.settings import Provider
 from billing_ui.states.pricing import PricingState
 from billing_ui.states.pricing_view import OfferView, free_months
 from tests.unit.billing.factories import Account, new_account
@@ -250,7 +251,7 @@ def priced(monthly: int, yearly: int | None) -> PricingProduct:
 def test_free_months_are_promised_only_when_every_plan_has_them(
     products: list[PricingProduct], months: int
 ) -> None:
-    assert free_months(Pricing(tuple(products), ("usd",)), "usd") == months
+    assert free_months(Pricing(Provider.STRIPE, tuple(products), ("usd",)), "usd") == months
 
 
 async def _forget_when(services: Services) -> None:
