@@ -178,7 +178,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], type[Strict]]] = {
     "change_plan": _by_name(Shop.change_plan),
     "cancel": _by_name(Shop.cancel),
     "keep": _by_name(Shop.keep),
-    "end": _by_name(Shop.end_now),
+    "end_now": _by_name(Shop.end_now),
     "pause": _by_name(Shop.pause),
     "resume": _by_name(Shop.resume),
     "pay": _by_name(Shop.pay),

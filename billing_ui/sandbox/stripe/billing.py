@@ -1,28 +1,16 @@
 """The arithmetic of subscriptions: periods, amounts, proration. It touches no store."""
 
-import calendar
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import UTC, datetime
 from typing import Any
 
+from billing_ui.sandbox.core import periods
+from billing_ui.sandbox.core.periods import DAY, HOUR
 from billing_ui.sandbox.stripe.shapes import Json
 
-HOUR, DAY = 3600, 86400
 INCOMPLETE_FOR = 23 * HOUR
 """How long a first payment may be made up for, https://docs.stripe.com/billing/subscriptions/overview."""
 TRIAL_WARNING = 3 * DAY
 """How long before its end a trial is announced to end."""
-
-
-def add_interval(moment: int, interval: str, count: int) -> int:
-    """Return the Unix time `count` intervals later; the 31st becomes the month's last day."""
-    start = datetime.fromtimestamp(moment, UTC)
-    if interval in ("day", "week"):
-        return int((start + timedelta(days=count * (7 if interval == "week" else 1))).timestamp())
-    months = start.year * 12 + start.month - 1 + count * (12 if interval == "year" else 1)
-    year, month = months // 12, months % 12 + 1
-    day = min(start.day, calendar.monthrange(year, month)[1])
-    return int(start.replace(year=year, month=month, day=day).timestamp())
 
 
 def period_around(anchor: int, moment: int, recurring: Json) -> tuple[int, int]:
@@ -33,16 +21,7 @@ def period_around(anchor: int, moment: int, recurring: Json) -> tuple[int, int]:
         moment: A Unix time not before the anchor.
         recurring: `interval` and `interval_count` of the price.
     """
-    interval, count = recurring["interval"], recurring["interval_count"]
-    length = add_interval(anchor, interval, count) - anchor
-    number = max(0, (moment - anchor) // length - 1)
-    while True:
-        # Always from the anchor: a chain of months would slip from the 31st to the 28th for good.
-        start = add_interval(anchor, interval, count * number)
-        end = add_interval(anchor, interval, count * (number + 1))
-        if moment < end:
-            return start, end
-        number += 1
+    return periods.period_around(anchor, moment, recurring["interval"], recurring["interval_count"])
 
 
 def period_of(subscription: Json) -> tuple[int, int]:
@@ -77,12 +56,6 @@ def next_due(subscription: Json) -> int | None:
 def with_due(subscription: Json) -> Json:
     """Return a subscription that knows when it is next due."""
     return {**subscription, "_due": next_due(subscription)}
-
-
-def unused_share(amount: int, start: int, end: int, moment: int) -> int:
-    """Return what part of `amount` (minor units) falls to the time after `moment`."""
-    share = Decimal(amount) * (end - moment) / (end - start)
-    return int(share.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def per(recurring: Json) -> str:

@@ -1,16 +1,21 @@
 """Stripe's test cards: which numbers and tokens there are, and how each behaves."""
 
 import hashlib
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from billing_ui.sandbox.core import cards
+from billing_ui.sandbox.core.cards import (
+    AMEX,
+    DECLINED,
+    FAILS_WHEN_CHARGED,
+    MASTERCARD,
+    NO_FUNDS,
+    VISA,
+)
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.validator import Params
-
-VISA, MASTERCARD, AMEX = "4242424242424242", "5555555555554444", "378282246310005"
-FAILS_WHEN_CHARGED = "4000000000000341"
-DECLINED = "4000000000000002"
-NO_FUNDS = "4000000000009995"
 
 NAMES = {
     "visa": VISA,
@@ -25,8 +30,6 @@ NAMES = {
     "visa_chargeDeclinedInsufficientFunds": NO_FUNDS,
 }
 """`tok_NAME` and `pm_card_NAME` -> card number, see https://docs.stripe.com/testing."""
-
-BRANDS = [("4", "visa"), ("5", "mastercard"), ("2", "mastercard"), ("34", "amex"), ("37", "amex")]
 
 
 def number_of(name: str, param: str) -> str:
@@ -59,33 +62,22 @@ def read(card: Params, now_year: int, now_month: int) -> Params:
     for name in ("number", "exp_month", "exp_year"):
         if name not in card:
             raise StripeError.missing(f"card[{name}]")
-    number = re.sub(r"[ -]", "", card["number"])
-    if not number.isdecimal() or not 12 <= len(number) <= 19 or not _luhn(number):
-        raise StripeError.card("Your card number is incorrect.", "incorrect_number", param="number")
-    month, year = card["exp_month"], card["exp_year"]
-    year += 2000 if year < 100 else 0
-    if not 1 <= month <= 12:
-        raise StripeError.card(
-            "Your card's expiration month is invalid.", "invalid_expiry_month", param="exp_month"
+    with _as_stripe_says_it():
+        issued = cards.read(
+            card["number"],
+            card["exp_month"],
+            card["exp_year"],
+            card.get("cvc"),
+            now_year,
+            now_month,
         )
-    if year < now_year or year > now_year + 50:
-        raise StripeError.card(
-            "Your card's expiration year is invalid.", "invalid_expiry_year", param="exp_year"
-        )
-    if year == now_year and month < now_month:
-        raise StripeError.card(
-            "Your card's expiration month is invalid.", "invalid_expiry_month", param="exp_month"
-        )
-    digits = 4 if number.startswith(("34", "37")) else 3
-    if "cvc" in card and not re.fullmatch(rf"\d{{{digits}}}", card["cvc"], re.ASCII):
-        raise StripeError.card("Your card's security code is invalid.", "invalid_cvc", param="cvc")
-    return {"number": number, "exp_month": month, "exp_year": year}
+    return {"number": issued.number, "exp_month": issued.exp_month, "exp_year": issued.exp_year}
 
 
 def describe(card: Params) -> dict[str, Any]:
     """Return the `card` hash of a payment method for what `read` returned."""
     number = card["number"]
-    brand = next((name for start, name in BRANDS if number.startswith(start)), "unknown")
+    brand = cards.brand_of(number)
     return {
         "brand": brand,
         "checks": {"cvc_check": "pass"},
@@ -107,8 +99,8 @@ def refuse_to_attach(number: str) -> None:
     Raises:
         StripeError: `card_declined`.
     """
-    if number in (DECLINED, NO_FUNDS):
-        raise declined(number)
+    with _as_stripe_says_it():
+        cards.refuse_to_attach(number)
 
 
 def charge(number: str) -> None:
@@ -117,26 +109,24 @@ def charge(number: str) -> None:
     Raises:
         StripeError: `card_declined`.
     """
-    if number in (DECLINED, NO_FUNDS, FAILS_WHEN_CHARGED):
-        raise declined(number)
+    with _as_stripe_says_it():
+        cards.charge(number)
 
 
 def declined(number: str) -> StripeError:
     """Return the error a declined card gives."""
-    if number == NO_FUNDS:
-        return StripeError.card(
-            "Your card has insufficient funds.",
-            "card_declined",
-            decline_code="insufficient_funds",
-        )
+    return _error(cards.declined(number))
+
+
+@contextmanager
+def _as_stripe_says_it() -> Iterator[None]:
+    try:
+        yield
+    except cards.CardProblem as problem:
+        raise _error(problem) from None
+
+
+def _error(problem: cards.CardProblem) -> StripeError:
     return StripeError.card(
-        "Your card was declined.", "card_declined", decline_code="generic_decline"
+        str(problem), problem.code, param=problem.part, decline_code=problem.decline_code
     )
-
-
-def _luhn(number: str) -> bool:
-    total = 0
-    for place, digit in enumerate(map(int, reversed(number))):
-        doubled = digit * 2 if place % 2 else digit
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0

@@ -4,6 +4,7 @@ from typing import Any
 
 from stripe import Invoice, InvoiceLineItem, InvoicePayment
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.core.ids import new_id, secret_for
 from billing_ui.sandbox.core.store import Condition, equals, one_of
 from billing_ui.sandbox.stripe import billing
@@ -12,7 +13,7 @@ from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.resources import payment_intents, payment_methods, tax_ids
 from billing_ui.sandbox.stripe.shapes import Json, complete
 
-RETRY_AFTER = [3 * billing.DAY, 5 * billing.DAY, 7 * billing.DAY]
+RETRY_AFTER = [3 * periods.DAY, 5 * periods.DAY, 7 * periods.DAY]
 """How long after the first, second and third failure a payment is tried again."""
 
 
@@ -110,7 +111,7 @@ def compose(
         "total_taxes": [],
     }
     if sends and subscription:
-        document["due_date"] = account.now + subscription["days_until_due"] * billing.DAY
+        document["due_date"] = account.now + subscription["days_until_due"] * periods.DAY
     return with_lines(complete(Invoice, {"created": account.now, **document}), lines)
 
 

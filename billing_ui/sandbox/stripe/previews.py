@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.stripe import billing, invoicing, subscription_items
 from billing_ui.sandbox.stripe.account import Account
@@ -127,7 +128,7 @@ def _of_renewal(
         lines = [*(invoicing.line_of(item) for item in waiting), *lines]
     with account.at(end):
         invoice = _upcoming(account, customer, subscription, lines, (start, end))
-    finalizes = end + billing.HOUR
+    finalizes = end + periods.HOUR
     charged = subscription["collection_method"] == "charge_automatically"
     return {
         **invoice,

@@ -13,8 +13,9 @@ from operator import itemgetter
 
 from billing_ui.sandbox.core.control import Seed
 from billing_ui.sandbox.core.ids import growing_text, random_text
+from billing_ui.sandbox.core.periods import DAY, HOUR, add_interval
 from billing_ui.sandbox.core.store import Row, equals
-from billing_ui.sandbox.stripe import billing, lifecycle
+from billing_ui.sandbox.stripe import lifecycle
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.shapes import Json
 
@@ -44,8 +45,8 @@ def seed(account: Account, wish: Seed) -> Iterator[Json]:
     """
     now = account.now
     price = _price(account, wish.price)
-    first = now - 365 * billing.DAY if wish.created_from is None else wish.created_from
-    last = now - billing.DAY if wish.created_to is None else wish.created_to
+    first = now - 365 * DAY if wish.created_from is None else wish.created_from
+    last = now - DAY if wish.created_to is None else wish.created_to
     moulds: dict[int, Mould] = {}
     counts = {"customers": 0, "subscriptions": 0, "invoices": 0}
     began = time.time_ns() // 1000
@@ -84,9 +85,9 @@ def _bounds(earliest: int, now: int, recurring: Json, invoices: int) -> list[int
     begun = earliest
     while True:
         bounds = [begun]
-        while bounds[-1] <= now - billing.HOUR or len(bounds) == 1:
+        while bounds[-1] <= now - HOUR or len(bounds) == 1:
             count = recurring["interval_count"] * len(bounds)
-            bounds.append(billing.add_interval(begun, recurring["interval"], count))
+            bounds.append(add_interval(begun, recurring["interval"], count))
         excess = len(bounds) - 1 - max(1, invoices)
         if excess <= 0:
             return bounds
@@ -117,7 +118,7 @@ def _mould(account: Account, price: Json, wish: Seed, periods: int) -> "Mould":
     """Make a prototype customer whose subscriptions have been through so many periods."""
     recurring, begun = price["recurring"], PROTOTYPE_BEGINS
     bounds = [
-        billing.add_interval(begun, recurring["interval"], recurring["interval_count"] * number)
+        add_interval(begun, recurring["interval"], recurring["interval_count"] * number)
         for number in range(periods + 1)
     ]
     with account.rehearsal():
@@ -184,9 +185,7 @@ class Mould:
         ]
         self._random = sum(length for _, length in self._ids) + len(PREFIX)
         # What happened, happened when a period began or an hour later, when drafts are finalized.
-        self._moments = [
-            (number, offset) for number in range(len(bounds)) for offset in (0, billing.HOUR)
-        ]
+        self._moments = [(number, offset) for number in range(len(bounds)) for offset in (0, HOUR)]
         moments = [str(bounds[number] + offset) for number, offset in self._moments]
         placeholders = [str(bounds[0] - LEAD), EMAIL, PREFIX, *moments, *dict.fromkeys(found)]
         places = {text: place for place, text in enumerate(placeholders)}

@@ -1,5 +1,6 @@
 """What becomes of a subscription: billed, and ended."""
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.stripe import billing, invoicing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.shapes import Json
@@ -22,7 +23,7 @@ def bill(account: Account, subscription: Json, reason: str, lines: list[Json]) -
         period=billing.period_of(subscription),
     )
     if subscription["collection_method"] == "send_invoice" or reason == "subscription_cycle":
-        moment = account.now + billing.HOUR
+        moment = account.now + periods.HOUR
         invoice = {**invoice, "_due": moment, "automatically_finalizes_at": moment}
         account.store.put(invoice)
     account.tell("invoice.created", invoice)

@@ -2,6 +2,7 @@
 
 from stripe import InvoiceItem
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.core.ids import new_id
 from billing_ui.sandbox.stripe import billing, currencies
 from billing_ui.sandbox.stripe.account import Account
@@ -237,7 +238,7 @@ def prorate(account: Account, subscription: Json, item: Json, sign: int, moment:
     """
     start, end = item["current_period_start"], item["current_period_end"]
     currency = subscription["currency"]
-    amount = sign * billing.unused_share(total(account, item, currency), start, end, moment)
+    amount = sign * periods.unused_share(total(account, item, currency), start, end, moment)
     if not amount:
         return
     price = account.get("price", item["price"])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.stripe import billing, subscription_items
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
@@ -9,7 +10,7 @@ from billing_ui.sandbox.stripe.resources import prices
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.validator import Params
 
-LONGEST_AHEAD = 5 * 366 * billing.DAY
+LONGEST_AHEAD = 5 * 366 * periods.DAY
 """How far ahead, in seconds, a trial or a cancellation may be set."""
 
 
@@ -101,7 +102,7 @@ def trial_end(account: Account, params: Params) -> int | None:
             raise StripeError(
                 "Invalid trial_period_days: must be between 0 and 730.", param="trial_period_days"
             )
-        return account.now + days * billing.DAY if days else None
+        return account.now + days * periods.DAY if days else None
     if moment in (None, "now"):
         return None
     return _in_future(account, moment, "trial_end")

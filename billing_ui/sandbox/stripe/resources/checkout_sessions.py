@@ -3,9 +3,10 @@
 from stripe import LineItem
 from stripe.checkout import Session, SessionLineItemService, SessionService
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.core.ids import random_text
 from billing_ui.sandbox.core.store import equals
-from billing_ui.sandbox.stripe import billing, currencies, subscription_items
+from billing_ui.sandbox.stripe import currencies, subscription_items
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, check_email, created_within, refuse
@@ -17,7 +18,7 @@ from billing_ui.sandbox.stripe.validator import Params
 INCLUDABLE["checkout.session"] = {"line_items"}
 
 KIND = "checkout.session"
-OPEN_FOR = 24 * billing.HOUR
+OPEN_FOR = 24 * periods.HOUR
 
 UNSUPPORTED = frozenset(
     {

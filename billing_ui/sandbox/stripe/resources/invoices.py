@@ -2,8 +2,9 @@
 
 from stripe import Invoice, InvoiceLineItemService, InvoiceService
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.core.store import Condition, equals
-from billing_ui.sandbox.stripe import billing, currencies, invoicing, previews
+from billing_ui.sandbox.stripe import currencies, invoicing, previews
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import apply, created_within, refuse
@@ -44,7 +45,7 @@ def create(account: Account, params: Params) -> Json:
     changed = {**apply(Invoice, invoice, params, handled=handled)}
     changed["auto_advance"] = params.get("auto_advance", False)
     if "days_until_due" in params:
-        changed["due_date"] = account.now + params["days_until_due"] * billing.DAY
+        changed["due_date"] = account.now + params["days_until_due"] * periods.DAY
     account.store.put(changed)
     account.tell("invoice.created", changed)
     return changed

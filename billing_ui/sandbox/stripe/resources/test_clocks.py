@@ -2,8 +2,9 @@
 
 from stripe.test_helpers import TestClock, TestClockService
 
+from billing_ui.sandbox.core import periods
 from billing_ui.sandbox.core.store import Condition, equals
-from billing_ui.sandbox.stripe import billing, subscribing
+from billing_ui.sandbox.stripe import subscribing
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.fields import refuse
@@ -14,7 +15,7 @@ from billing_ui.sandbox.stripe.validator import Params
 KIND = "test_helpers.test_clock"
 MOST_CUSTOMERS = 3
 """Customers a clock may have, https://docs.stripe.com/billing/testing/test-clocks."""
-KEPT_FOR = 7 * billing.DAY
+KEPT_FOR = 7 * periods.DAY
 """After how long a clock is deleted by itself, in seconds."""
 LONGEST_WITHOUT_SUBSCRIPTION = {"interval": "year", "interval_count": 1}
 """Twice this a clock without subscriptions may advance at once."""
@@ -89,7 +90,7 @@ def _farthest(account: Account, clock: Json) -> int:
     ]
     now = clock["frozen_time"]
     ends = [
-        billing.add_interval(now, recurring["interval"], 2 * recurring["interval_count"])
+        periods.add_interval(now, recurring["interval"], 2 * recurring["interval_count"])
         for recurring in intervals or [LONGEST_WITHOUT_SUBSCRIPTION]
     ]
     return min(ends)
