@@ -9,10 +9,11 @@ from billing_ui.settings import Provider
 from tests.conftest import running_sandbox
 from tests.drivers.polar_description import DESCRIPTION, complaint, recording
 from tests.drivers.receiver import Receiver, receiving
+from tests.drivers.shop_world import LemonSqueezyWorld
 from tests.drivers.stripe_world import StripeWorld
 from tests.drivers.world import World, open_driver
 
-WORLDS = (StripeWorld,)
+WORLDS = (StripeWorld, LemonSqueezyWorld)
 
 
 @pytest.fixture(scope="session", params=WORLDS, ids=lambda world: world.provider.value)

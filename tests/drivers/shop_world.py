@@ -7,12 +7,12 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from paddle_billing.Notifications import (  # type: ignore[import-untyped]
+from paddle_billing.Notifications import (
     PaddleSignature,
     Secret,
     Verifier,
@@ -41,15 +41,18 @@ class ShopWorld:
 
     stamped = True
     deletes_customers = True
+    replaces_deleted_customers = True
     shares_emails = False
     portal_before_buying = True
-    checkout_names_customer = True
+    tells_of_details = True
 
     def __init__(self, url: str, database: Path) -> None:
         """Change things in the sandbox at `url`, and read what it keeps in `database`."""
         self.url = url
         self.control = Control(url)
         self._database = database
+        # What a price is called in the shop, where the provider calls it otherwise.
+        self._prices: dict[str, str] = {}
 
     # ------------------------------------------------------------ what is sold
 
@@ -61,7 +64,7 @@ class ShopWorld:
         return Offer(product["id"], price["id"], name, amount, interval)
 
     def archive(self, offer: Offer) -> None:
-        self._do("update_price", price_id=offer.price, archived=True)
+        self._do("update_price", price_id=self._price(offer), archived=True)
         self._do("update_product", product_id=offer.product, archived=True)
 
     # ------------------------------------------------------------ customers
@@ -89,7 +92,7 @@ class ShopWorld:
         made = self._do(
             "subscribe",
             customer_id=customer,
-            price_id=offer.price,
+            price_id=self._price(offer),
             quantity=quantity,
             **({"trial_days": trial_days} if trial_days else {}),
         )
@@ -97,7 +100,10 @@ class ShopWorld:
 
     def change_plan(self, subscription: str, offer: Offer, quantity: int = 1) -> None:
         self._do(
-            "change_plan", subscription_id=subscription, price_id=offer.price, quantity=quantity
+            "change_plan",
+            subscription_id=subscription,
+            price_id=self._price(offer),
+            quantity=quantity,
         )
 
     def cancel(self, subscription: str) -> None:
@@ -150,6 +156,9 @@ class ShopWorld:
             ),
         )
 
+    def _price(self, offer: Offer) -> str:
+        return self._prices.get(offer.price, offer.price)
+
     def _kept(self, kind: str, customer: str | None = None) -> list[Json]:
         sql = "SELECT body FROM object WHERE type = ? AND (? IS NULL OR customer = ?)"
         with closing(sqlite3.connect(self._database)) as connection:
@@ -192,6 +201,16 @@ class PolarWorld(ShopWorld):
     key = "polar_oat_conformance"
     wrong_key = "nonsense"
     key_setting = "POLAR_ACCESS_TOKEN"
+    # A team's customer needs no e-mail of its own there.
+    shares_emails = True
+
+    def offer(
+        self, name: str, amount: int = 14900, interval: str = "month", unit_label: str | None = None
+    ) -> Offer:
+        """Sell a new product at one price; there is no other, so the product stands for both."""
+        made = super().offer(name, amount, interval, unit_label)
+        self._prices[made.product] = made.price
+        return replace(made, price=made.product)
 
     def sign(self, body: bytes, secret: str, at: datetime) -> dict[str, str]:
         # Its library can only verify, so what Standard Webhooks prescribes is done here.
@@ -222,7 +241,7 @@ class LemonSqueezyWorld(ShopWorld):
     stamped = False
     deletes_customers = False
     portal_before_buying = False
-    checkout_names_customer = False
+    tells_of_details = False
 
     def sign(self, body: bytes, secret: str, at: datetime) -> dict[str, str]:
         # It has no library. Nor does it say when something was signed.
@@ -249,6 +268,7 @@ class PaddleWorld(ShopWorld):
     key = "pdl_sdbx_apikey_conformance"
     wrong_key = "nonsense"
     key_setting = "PADDLE_API_KEY"
+    replaces_deleted_customers = False
 
     def sign(self, body: bytes, secret: str, at: datetime) -> dict[str, str]:
         stamp = int(at.timestamp())

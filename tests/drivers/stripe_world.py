@@ -28,9 +28,10 @@ class StripeWorld:
     key_setting = "STRIPE_SECRET_KEY"
     stamped = True
     deletes_customers = True
+    replaces_deleted_customers = True
     shares_emails = True
     portal_before_buying = True
-    checkout_names_customer = True
+    tells_of_details = True
 
     def __init__(self, url: str, database: Path) -> None:
         """Change things in the sandbox at `url`; its API tells what is so."""

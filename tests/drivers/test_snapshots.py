@@ -1,5 +1,6 @@
 """What a driver tells of a customer is what is so at the provider, in every state."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,7 +22,12 @@ async def true_snapshot(driver: Driver, world: World, customer: str) -> Snapshot
     """Return what the driver tells of a customer, after looking whether it is so."""
     snapshot = await driver.fetch_snapshot(customer)
     assert (snapshot.provider, snapshot.partial) == (world.provider, False)
-    assert truth_told(snapshot) == world.truth(customer)
+    told, truth = truth_told(snapshot), world.truth(customer)
+    if not driver.capabilities.payment_method_list:
+        # It tells of those alone that something is paid by.
+        assert set(told.cards) <= set(truth.cards)
+        truth = replace(truth, cards=told.cards)
+    assert told == truth
     # It is stored, and compared with the next one.
     assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
     return snapshot
@@ -131,7 +137,8 @@ async def test_a_renewal_moves_the_period_and_adds_an_invoice(driver: Driver, wo
     [after] = snapshot.subscriptions
     assert after.current_period_end is not None
     assert after.current_period_end > before.current_period_end
-    assert after.current_period_start == before.current_period_end
+    # Not every provider tells when a period began.
+    assert after.current_period_start in (before.current_period_end, None)
     assert len(snapshot.invoices) == 2
     newest_first = sorted(snapshot.invoices, key=lambda one: one.created_at, reverse=True)
     assert list(snapshot.invoices) == newest_first

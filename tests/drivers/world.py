@@ -137,9 +137,10 @@ class World(Protocol):
         key_setting: the setting which somebody must mend when the key is refused.
         stamped: whether its signatures say when they were made, so that old ones can be told.
         deletes_customers: whether a customer can be deleted there.
-        shares_emails: whether two customers there may have the same e-mail.
+        replaces_deleted_customers: whether another customer may follow a deleted one under the same e-mail.
+        shares_emails: whether our customer can be made while somebody else's there has the same e-mail.
         portal_before_buying: whether it has a portal for somebody who never bought anything.
-        checkout_names_customer: whether a checkout can be opened for a customer it knows already.
+        tells_of_details: whether there is an event when a customer's name changes.
     """
 
     provider: Provider
@@ -151,9 +152,10 @@ class World(Protocol):
     key_setting: str
     stamped: bool
     deletes_customers: bool
+    replaces_deleted_customers: bool
     shares_emails: bool
     portal_before_buying: bool
-    checkout_names_customer: bool
+    tells_of_details: bool
 
     def offer(
         self, name: str, amount: int = 14900, interval: str = "month", unit_label: str | None = None
@@ -273,6 +275,13 @@ def payer(customer_id: str | None = None, **fields: Any) -> Payer:
         "name": "Northwind Labs",
     }
     return Payer(**(values | fields))
+
+
+def unknown_like(name: str) -> str:
+    """Return an id that looks like `name`, and that nothing has."""
+    if name.isdecimal():
+        return str(int(name) + 1_000_000)
+    return name[:-3] + ("000" if name[-3:] != "000" else "111")
 
 
 def portal_request(who: Payer, **fields: Any) -> StartPortalSessionInput:

@@ -8,6 +8,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from billing_ui.payments.types import (
+    Capabilities,
+    CatalogSnapshot,
+    ListedPage,
+    Listing,
     NoCustomer,
     ProviderEvent,
     Snapshot,
@@ -16,6 +20,7 @@ from billing_ui.payments.types import (
     SnapshotPaymentMethod,
     SnapshotSubscription,
 )
+from billing_ui.settings import Provider
 from tests.unit.billing.factories import canceling, card, invoice, item, subscription
 from tests.unit.billing.fake_driver import FakeDriver
 
@@ -95,8 +100,12 @@ class ProviderModel(FakeDriver):
     Its events have whole seconds, so that many tie, and can be listed, newest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, provider: Provider = Provider.STRIPE, capabilities: Capabilities | None = None
+    ) -> None:
         super().__init__()
+        self.provider = provider
+        self.capabilities = capabilities or self.capabilities
         self.accounts: dict[str, Account] = {}
         self.looks: dict[int, Look] = {}
         self.now = datetime.now(UTC).replace(microsecond=0)
@@ -253,7 +262,7 @@ class ProviderModel(FakeDriver):
         await self._stand_still()
         gone = first.customer.deleted
         snapshot = Snapshot(
-            provider="stripe",
+            provider=self.provider.value,
             customer=first.customer,
             subscriptions=() if gone else tuple(first.subscriptions.values()),
             payment_methods=() if gone else methods,
@@ -263,8 +272,27 @@ class ProviderModel(FakeDriver):
         self.looks[id(snapshot)] = Look(snapshot, versions)
         return snapshot
 
+    async def list_page(
+        self,
+        listing: Listing,
+        catalog: CatalogSnapshot,
+        *,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        cursor: str | None = None,
+    ) -> ListedPage:
+        """Return every customer that still exists, on one page."""
+        assert listing is Listing.CUSTOMERS
+        pieces = tuple(
+            Snapshot(provider=self.provider.value, customer=account.customer, partial=True)
+            for account in reversed(self.accounts.values())
+            if not account.customer.deleted
+        )
+        return ListedPage(snapshots=pieces, count=len(pieces), reached=None, cursor=None)
+
     async def list_events(self, since: datetime) -> AsyncIterator[ProviderEvent]:
-        """Walk the events, newest first."""
+        """Walk the events, newest first; one that has no list of them has nothing to walk."""
+        assert self.capabilities.event_list
         for event in reversed(self.events):
             if event.created_at >= since:
                 yield event
