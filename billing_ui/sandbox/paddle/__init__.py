@@ -1,0 +1,1 @@
+"""Paddle's way to speak of the shop."""
