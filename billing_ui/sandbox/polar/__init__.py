@@ -1,0 +1,1 @@
+"""Polar's way to speak of the shop: its API, its events and their signatures."""

@@ -1,0 +1,565 @@
+"""The shop's records as Polar's API shows them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from billing_ui.sandbox.shop.model import (
+    Address,
+    Card,
+    Checkout,
+    CheckoutStatus,
+    Customer,
+    Invoice,
+    InvoiceStatus,
+    Json,
+    Line,
+    Price,
+    Product,
+    Reason,
+    Status,
+    Subscription,
+)
+from billing_ui.sandbox.shop.shop import Shop
+
+NO_EMAIL: Final = ".without-email.invalid"
+"""How an address ends that stands for none: the shop knows nobody without, and here a team may have none."""
+
+SEAT: Final = "seat"
+
+STATUSES: Final = {
+    Status.TRIALING: "trialing",
+    Status.ACTIVE: "active",
+    Status.PAST_DUE: "past_due",
+    Status.UNPAID: "unpaid",
+    Status.PAUSED: "paused",
+    Status.ENDED: "canceled",
+}
+ORDER_STATUSES: Final = {
+    InvoiceStatus.OPEN: "pending",
+    InvoiceStatus.PAID: "paid",
+    InvoiceStatus.VOID: "void",
+    # Polar gives up trying, not the claim.
+    InvoiceStatus.UNCOLLECTIBLE: "pending",
+    InvoiceStatus.REFUNDED: "refunded",
+}
+_BILLING_REASONS: Final = {
+    Reason.PURCHASE: "subscription_create",
+    Reason.RENEWAL: "subscription_cycle",
+    Reason.CHANGE: "subscription_update",
+}
+_CHECKOUT_STATUSES: Final = {
+    CheckoutStatus.OPEN: "open",
+    CheckoutStatus.COMPLETE: "succeeded",
+    CheckoutStatus.EXPIRED: "expired",
+}
+
+
+def written(moment: int) -> str:
+    """Return a Unix time as Polar writes it."""
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _written(moment: int | None) -> str | None:
+    return None if moment is None else written(moment)
+
+
+def derived(*parts: object) -> str:
+    """Return the id of something that is not kept, the same each time."""
+    return str(uuid5(NAMESPACE_URL, ":".join(str(part) for part in parts)))
+
+
+def organization_id(shop: Shop) -> str:
+    """Return the id of whose shop it is."""
+    return derived("organization", shop.name)
+
+
+def _dated(record: Any) -> Json:
+    modified = record.updated if record.updated != record.created else None
+    return {"created_at": written(record.created), "modified_at": _written(modified)}
+
+
+# ---------------------------------------------------------------- customers
+
+
+def email_of(customer: Customer) -> str | None:
+    """Return a customer's e-mail address, None when it has none of its own."""
+    return None if customer.email.endswith(NO_EMAIL) else customer.email
+
+
+def customer(shop: Shop, record: Customer) -> Json:
+    """Return a customer; one that was deleted has lost its external id, and says so in its metadata."""
+    deleted = record.deleted_at is not None
+    card = next((card for card in shop.cards(record.id) if card.default), None)
+    kept = {"__external_id": record.external_id} if deleted and record.external_id else {}
+    return {
+        "id": record.id,
+        **_dated(record),
+        "metadata": {**record.metadata, **kept},
+        "external_id": None if deleted else record.external_id,
+        "email": email_of(record),
+        "email_verified": False,
+        "type": record.extra.get("type", "individual"),
+        "name": record.name,
+        "billing_name": record.extra.get("billing_name") or record.name,
+        "billing_address": _address(record.address),
+        "tax_id": _tax_id(record),
+        "locale": record.extra.get("locale"),
+        "organization_id": organization_id(shop),
+        "default_payment_method_id": card.id if card else None,
+        "deleted_at": _written(record.deleted_at),
+        "first_user_event_at": None,
+        "avatar_url": None,
+    }
+
+
+def _address(address: Address | None) -> Json | None:
+    # Polar has no address without a country.
+    if address is None or not address.country:
+        return None
+    return {
+        "line1": address.line1,
+        "line2": address.line2,
+        "postal_code": address.postal_code,
+        "city": address.city,
+        "state": address.state,
+        "country": address.country.upper(),
+    }
+
+
+def _tax_id(record: Customer) -> list[str] | None:
+    """Return a tax number with its kind, which Polar finds out by the country."""
+    if not record.tax_id:
+        return None
+    country = (record.address.country if record.address else None) or ""
+    kinds = {"US": "us_ein", "CA": "ca_bn", "GB": "gb_vat", "CH": "ch_vat"}
+    return [record.tax_id, kinds.get(country.upper(), "eu_vat")]
+
+
+def owner(record: Customer) -> Json:
+    """Return the member of a customer who owns it, and may do everything in its portal."""
+    told: Mapping[str, Any] = record.extra.get("owner") or {}
+    return {
+        "id": derived("owner", record.id),
+        "created_at": written(record.created),
+        "modified_at": None,
+        "customer_id": record.id,
+        "email": told.get("email") or record.email,
+        "name": told.get("name") or record.name,
+        "external_id": told.get("external_id") or record.external_id,
+        "role": "owner",
+    }
+
+
+def payment_method(card: Card) -> Json:
+    """Return a card."""
+    return {
+        "id": card.id,
+        **_dated(card),
+        "processor": "stripe",
+        "customer_id": card.customer,
+        "type": "card",
+        "method_metadata": {
+            "brand": card.brand,
+            "last4": card.last4,
+            "exp_month": card.exp_month,
+            "exp_year": card.exp_year,
+            "wallet": None,
+        },
+        "is_default": card.default,
+    }
+
+
+# ---------------------------------------------------------------- what is sold
+
+
+def _plain_product(shop: Shop, record: Product, price: Price) -> Json:
+    return {
+        "id": record.id,
+        **_dated(record),
+        "trial_interval": "day" if price.trial_days else None,
+        "trial_interval_count": price.trial_days or None,
+        "name": record.name,
+        "description": record.description,
+        "visibility": "public",
+        "recurring_interval": str(price.interval),
+        "recurring_interval_count": price.interval_count,
+        "meter_interval": None,
+        "meter_interval_count": None,
+        "is_recurring": True,
+        "is_archived": record.archived or price.archived,
+        "organization_id": organization_id(shop),
+    }
+
+
+def product(shop: Shop, record: Product, price: Price) -> Json:
+    """Return a product with its one price; its features are benefits here."""
+    return {
+        **_plain_product(shop, record, price),
+        "metadata": record.metadata,
+        "is_deletable": False,
+        "prices": [product_price(record, price)],
+        "benefits": [
+            {
+                **_benefit(shop, record, feature),
+                "metadata": {},
+                "visibility": "public",
+                "properties": {"note": None},
+                "visibility_configurable": True,
+            }
+            for feature in record.features
+        ],
+        "medias": [],
+        "attached_custom_fields": [],
+    }
+
+
+def _benefit(shop: Shop, record: Product, feature: str) -> Json:
+    return {
+        "id": derived("benefit", record.id, feature),
+        "created_at": written(record.created),
+        "modified_at": None,
+        "type": "custom",
+        "description": feature,
+        "selectable": True,
+        "deletable": True,
+        "is_deleted": False,
+        "organization_id": organization_id(shop),
+    }
+
+
+def product_price(record: Product, price: Price) -> Json:
+    """Return a price: a fixed one, or one for each seat or unit."""
+    shown = {
+        "id": price.id,
+        **_dated(price),
+        "source": "catalog",
+        "price_currency": price.currency,
+        "tax_behavior": None,
+        "is_archived": price.archived,
+        "product_id": price.product,
+    }
+    if not price.per_unit:
+        return {**shown, "amount_type": "fixed", "price_amount": price.amount}
+    if is_by_seat(record):
+        tier = {"min_seats": 1, "max_seats": None, "price_per_seat": price.amount}
+        tiers = {
+            "seat_tier_type": "volume",
+            "tiers": [tier],
+            "minimum_seats": 1,
+            "maximum_seats": None,
+        }
+        return {**shown, "amount_type": "seat_based", "seat_tiers": tiers}
+    return {
+        **shown,
+        "amount_type": "unit_based",
+        "tiers": {"type": "volume", "tiers": [{"bound": None, "unit_amount": str(price.amount)}]},
+        "minimum_units": 1,
+        "unit_label": {"en": {"=1": record.unit_label, "other": f"{record.unit_label}s"}},
+        "maximum_units": None,
+    }
+
+
+def is_by_seat(record: Product) -> bool:
+    """Return whether what is sold by the piece is seats, for which Polar has a kind of price of its own."""
+    return record.unit_label in (None, SEAT)
+
+
+# ---------------------------------------------------------------- subscriptions and orders
+
+
+def _plain_subscription(shop: Shop, record: Subscription) -> Json:
+    price, sold = shop.get(Price, record.price), shop.get(Product, record.product)
+    by_seat = price.per_unit and is_by_seat(sold)
+    ended = record.status is Status.ENDED
+    ends_at = record.period_end if record.cancel_at_period_end and not ended else record.ended_at
+    return {
+        "metadata": record.metadata,
+        "id": record.id,
+        **_dated(record),
+        "amount": price.amount * record.quantity,
+        "currency": record.currency,
+        "recurring_interval": str(price.interval),
+        "recurring_interval_count": price.interval_count,
+        "status": STATUSES[record.status],
+        "current_period_start": written(record.period_start),
+        "current_period_end": written(record.period_end),
+        "current_meter_period_start": None,
+        "current_meter_period_end": None,
+        "trial_start": written(record.created) if record.trial_end is not None else None,
+        "trial_end": _written(record.trial_end),
+        "cancel_at_period_end": record.cancel_at_period_end,
+        "canceled_at": _written(record.canceled_at),
+        "started_at": written(record.created),
+        "ends_at": _written(ends_at),
+        "ended_at": _written(record.ended_at),
+        "past_due_at": _written(record.updated) if record.status is Status.PAST_DUE else None,
+        "pause_at_period_end": False,
+        "paused_at": _written(record.paused_at),
+        "resumes_at": _written(record.resumes_at),
+        "customer_id": record.customer,
+        "product_id": record.product,
+        "discount_id": None,
+        "checkout_id": None,
+        "seats": record.quantity if by_seat else None,
+        "units": record.quantity if price.per_unit and not by_seat else None,
+        "customer_cancellation_reason": record.cancel_reason,
+        "customer_cancellation_comment": record.cancel_comment,
+    }
+
+
+def subscription(shop: Shop, record: Subscription) -> Json:
+    """Return a subscription."""
+    price, sold = shop.get(Price, record.price), shop.get(Product, record.product)
+    return {
+        **_plain_subscription(shop, record),
+        "custom_field_data": {},
+        "customer": customer(shop, shop.get(Customer, record.customer)),
+        "product": product(shop, sold, price),
+        "discount": None,
+        "prices": [product_price(sold, price)],
+        "meters": [],
+        "pending_update": None,
+    }
+
+
+def order_status(record: Invoice) -> str:
+    """Return how an order stands."""
+    if record.status is InvoiceStatus.PAID and record.refunded:
+        return "partially_refunded"
+    return ORDER_STATUSES[record.status]
+
+
+def order(shop: Shop, record: Invoice) -> Json:
+    """Return an invoice as the order it is here."""
+    bought = shop.get(Subscription, record.subscription)
+    price, sold = shop.get(Price, bought.price), shop.get(Product, bought.product)
+    payer = shop.get(Customer, record.customer)
+    paid = record.status in (InvoiceStatus.PAID, InvoiceStatus.REFUNDED)
+    return {
+        "id": record.id,
+        **_dated(record),
+        "status": order_status(record),
+        "paid": paid,
+        "subtotal_amount": record.total,
+        "discount_amount": 0,
+        "net_amount": record.total,
+        "tax_amount": 0,
+        "total_amount": record.total,
+        "applied_balance_amount": 0,
+        "due_amount": record.total,
+        "refunded_amount": record.refunded,
+        "refunded_tax_amount": 0,
+        "currency": record.currency,
+        "billing_reason": _BILLING_REASONS[record.reason],
+        "billing_name": payer.extra.get("billing_name") or payer.name,
+        "billing_address": _address(payer.address),
+        "invoice_number": record.number,
+        "is_invoice_generated": True,
+        "receipt_number": None,
+        "seats": None,
+        "units": None,
+        "customer_id": record.customer,
+        "product_id": sold.id,
+        "discount_id": None,
+        "subscription_id": record.subscription,
+        "checkout_id": None,
+        "next_payment_attempt_at": _written(record.next_attempt),
+        "metadata": record.metadata,
+        "custom_field_data": {},
+        "platform_fee_amount": 0,
+        "platform_fee_currency": record.currency if paid else None,
+        "customer": customer(shop, payer),
+        "product": {"metadata": sold.metadata, **_plain_product(shop, sold, price)},
+        "discount": None,
+        "subscription": _plain_subscription(shop, bought),
+        "items": [_item(record, number, line) for number, line in enumerate(record.lines)],
+        "description": record.lines[0].description if record.lines else sold.name,
+        "refundable_amount": record.total - record.refunded if paid else 0,
+        "refundable_tax_amount": 0,
+    }
+
+
+def _item(record: Invoice, number: int, line: Line) -> Json:
+    return {
+        "created_at": written(record.created),
+        "modified_at": None,
+        "id": derived("item", record.id, number),
+        "label": line.description,
+        "amount": line.amount,
+        "tax_amount": 0,
+        "proration": line.proration,
+        "product_price_id": line.price,
+        "start_timestamp": written(line.period_start),
+        "end_timestamp": written(line.period_end),
+    }
+
+
+# ---------------------------------------------------------------- checkouts
+
+_QUANTITIES: Final = ("seats", "min_seats", "max_seats", "units", "min_units", "max_units")
+
+
+def checkout(shop: Shop, record: Checkout) -> Json:
+    """Return a checkout."""
+    price = shop.get(Price, record.price)
+    sold = shop.get(Product, price.product)
+    buyer = shop.get(Customer, record.customer) if record.customer else None
+    amount = price.amount * record.quantity
+    by_seat = price.per_unit and is_by_seat(sold)
+    shown = {
+        **_plain_product(shop, sold, price),
+        "prices": [product_price(sold, price)],
+        "benefits": [_benefit(shop, sold, feature) for feature in sold.features],
+        "medias": [],
+    }
+    trial = price.trial_days if record.trial_days is None else record.trial_days
+    quantity: Json = dict.fromkeys(_QUANTITIES)
+    if price.per_unit:
+        what = "seats" if by_seat else "units"
+        bounds = {f"{end}_{what}": record.extra.get(f"{end}_{what}") for end in ("min", "max")}
+        quantity |= {what: record.quantity, **bounds}
+    return {
+        "id": record.id,
+        **_dated(record),
+        "payment_processor": "stripe",
+        "status": _CHECKOUT_STATUSES[record.status],
+        "client_secret": f"polar_c_{shop.sign('checkout', record.id)}",
+        "url": shop.checkout_url(record),
+        "expires_at": written(record.expires_at),
+        "success_url": record.success_url or f"{shop.origin}/",
+        "return_url": record.return_url,
+        "embed_origin": record.extra.get("embed_origin"),
+        "amount": amount,
+        **quantity,
+        "discount_amount": 0,
+        "net_amount": amount,
+        "tax_amount": 0,
+        "tax_behavior": None,
+        "total_amount": amount,
+        "currency": price.currency,
+        "allow_trial": True,
+        "active_trial_interval": "day" if trial else None,
+        "active_trial_interval_count": trial or None,
+        "trial_end": None,
+        "organization_id": organization_id(shop),
+        "product_id": sold.id,
+        "product_price_id": price.id,
+        "discount_id": None,
+        "allow_discount_codes": record.extra.get("allow_discount_codes", True),
+        "require_billing_address": record.extra.get("require_billing_address", False),
+        "is_discount_applicable": True,
+        "is_free_product_price": amount == 0,
+        "is_payment_required": amount > 0 and not trial,
+        "is_payment_setup_required": True,
+        "is_payment_form_required": True,
+        "customer_id": record.customer,
+        "is_business_customer": record.extra.get("is_business_customer", False),
+        "customer_name": buyer.name if buyer else record.name,
+        "customer_email": email_of(buyer) if buyer else record.email,
+        "customer_ip_address": None,
+        "customer_billing_name": buyer.name if buyer else record.name,
+        "customer_billing_address": _address(buyer.address) if buyer else None,
+        "customer_tax_id": buyer.tax_id if buyer else None,
+        "locale": record.extra.get("locale"),
+        "payment_method_type": None,
+        "payment_processor_metadata": {},
+        "billing_address_fields": {
+            "country": "required",
+            **dict.fromkeys(("state", "city", "postal_code", "line1", "line2"), "disabled"),
+        },
+        "trial_interval": None,
+        "trial_interval_count": None,
+        "metadata": record.metadata,
+        "external_customer_id": buyer.external_id if buyer else record.external_id,
+        "products": [shown],
+        "product": shown,
+        "product_price": product_price(sold, price),
+        "prices": {sold.id: [product_price(sold, price)]},
+        "discount": None,
+        "subscription_id": None,
+        "attached_custom_fields": [],
+        "customer_metadata": record.customer_metadata,
+    }
+
+
+# ---------------------------------------------------------------- the organization
+
+
+def organization(shop: Shop) -> Json:
+    """Return whose shop it is."""
+    mails = ("order_confirmation", "payment_method_expiration_reminder")
+    changes = ("cancellation", "confirmation", "cycled", "cycled_after_trial", "past_due")
+    more = ("paused", "resumed", "renewal_reminder", "revoked", "trial_conversion_reminder")
+    told = (
+        *mails,
+        *(f"subscription_{change}" for change in (*changes, *more, "uncanceled", "updated")),
+    )
+    grants = ("checkout_payments", "subscription_renewals", "payouts", "refunds")
+    return {
+        "created_at": written(0),
+        "modified_at": None,
+        "id": organization_id(shop),
+        "name": shop.name,
+        "slug": "".join(letter if letter.isalnum() else "-" for letter in shop.name.lower()),
+        "avatar_url": None,
+        "proration_behavior": "invoice",
+        "allow_customer_updates": True,
+        "email": None,
+        "website": None,
+        "socials": [],
+        "status": "active",
+        "details_submitted_at": written(0),
+        "onboarding_resubmission_requested_at": None,
+        "sso_enforced": False,
+        "default_presentment_currency": "usd",
+        "default_tax_behavior": "location",
+        "feature_settings": {
+            **dict.fromkeys(_FEATURES, False),
+            "member_model_enabled": True,
+            "overview_metrics": None,
+        },
+        "subscription_settings": {
+            "allow_multiple_subscriptions": False,
+            "proration_behavior": "invoice",
+            "benefit_revocation_grace_period": 0,
+            "prevent_trial_abuse": False,
+            "allow_customer_updates": True,
+        },
+        "customer_email_settings": dict.fromkeys(told, True),
+        "customer_portal_settings": {
+            "usage": {"show": False},
+            "subscription": {
+                "update_seats": True,
+                "update_plan": True,
+                "update_units": True,
+                "pause": False,
+            },
+            "customer": {"allow_email_change": True},
+        },
+        "dispute_settings": {"auto_accept_below_amount": None},
+        "embed_hosts": [],
+        "country": "US",
+        "account_id": None,
+        "payout_account_id": None,
+        "capabilities": dict.fromkeys((*grants, "api_access", "dashboard_access"), True),
+    }
+
+
+_FEATURES: Final = (
+    "issue_funding_enabled",
+    "wallets_enabled",
+    "checkout_localization_enabled",
+    "reset_proration_behavior_enabled",
+    "off_session_charges_enabled",
+    "meter_cycling_enabled",
+    "slack_benefit_enabled",
+    "preview_access_enabled",
+    "disputes_enabled",
+    "sso_enabled",
+    "dispute_auto_accept_enabled",
+    "compass_enabled",
+    "merchant_migration_enabled",
+    "frame_ancestors_enforced",
+)
