@@ -333,6 +333,8 @@ def _document(response: httpx.Response, method: str, path: str) -> _Document:
         )
     if status >= 400:
         raise _refusal(response)
+    if status >= 300:
+        raise _unreadable()
     try:
         return _Document.model_validate(from_json(response.content))
     except ValueError:
