@@ -46,7 +46,10 @@ All data is made up, and no real money moves.</p>
 
 
 def build_app(
-    database: str | Path, origin: str, name: str = "Acme Cloud", provider: str = "stripe"
+    database: str | Path,
+    origin: str,
+    name: str = "Acme Cloud",
+    provider: str | Dialect = "stripe",
 ) -> ASGIApp:
     """Return the sandbox.
 
@@ -54,7 +57,7 @@ def build_app(
         database: The SQLite file; it is made when missing.
         origin: Its own address, such as `http://127.0.0.1:8420`.
         name: Whose account it is: the seller on hosted pages and invoices.
-        provider: Which of `PROVIDERS` is imitated.
+        provider: Which of `PROVIDERS` is imitated, or a dialect of a shop.
     """
     store, faults = Store(database), Faults()
     imitation = _imitate(provider, store, faults, origin, name)
@@ -99,7 +102,9 @@ def build_app(
     return sandbox
 
 
-def _imitate(provider: str, store: Store, faults: Faults, origin: str, name: str) -> Imitation:
+def _imitate(
+    provider: str | Dialect, store: Store, faults: Faults, origin: str, name: str
+) -> Imitation:
     # Imported here: a provider's SDK is heavy, and only the one in use should be loaded.
     if provider == "stripe":
         from billing_ui.sandbox.stripe.imitation import imitate as imitate_stripe
@@ -107,7 +112,8 @@ def _imitate(provider: str, store: Store, faults: Faults, origin: str, name: str
         return imitate_stripe(store, faults, origin, name)
     from billing_ui.sandbox.shop.imitation import imitate
 
-    return imitate(_dialect(provider), store, faults, origin, name)
+    dialect = _dialect(provider) if isinstance(provider, str) else provider
+    return imitate(dialect, store, faults, origin, name)
 
 
 def _dialect(provider: str) -> Dialect:

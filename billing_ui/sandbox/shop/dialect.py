@@ -140,6 +140,11 @@ class Dialect(Protocol):
         """Whether the first invoice has the id of the checkout it was bought in."""
         ...
 
+    @property
+    def portal_changes_plans(self) -> bool:
+        """Whether people can switch to another plan in the portal."""
+        ...
+
     def new_id(self, kind: Kind, shop: "Shop") -> str:
         """Return the id of a new record; `shop.number()` counts where ids are numbers."""
         ...

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from pydantic import ConfigDict
+
 Json = dict[str, Any]
 
 
@@ -59,6 +61,8 @@ class Record:
 @dataclass(frozen=True, kw_only=True)
 class Address:
     """A postal address; the country is an ISO 3166 code."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     line1: str | None = None
     line2: str | None = None

@@ -101,7 +101,14 @@ def show(shop: Shop, kind: Kind, record_id: str) -> Json:
 def find(
     shop: Shop, kind: Kind, customer_id: str | None = None, limit: int = 100, **where: Any
 ) -> Json:
-    """Return records of a kind, newest first, those where the fields of `where` are as given."""
+    """Return records of a kind, newest first, those where the fields of `where` are as given.
+
+    Raises:
+        Refusal: There is no such field.
+    """
+    known = {field.name for field in fields(_CLASSES[kind])}
+    if not known.issuperset(where):
+        raise Refusal(400, {"error": f"where: no such field among {', '.join(sorted(known))}"})
     conditions = [equals(name, value) for name, value in where.items()]
     found = shop.find(_CLASSES[kind], *conditions, customer=customer_id, limit=limit)
     return {"records": [_shown(record) for record in found], "count": len(found)}

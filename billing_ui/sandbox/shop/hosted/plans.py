@@ -42,7 +42,8 @@ class Line:
 def can_update(visit: Visit, subscription: Subscription) -> bool:
     """Tell whether there is anything this subscription could be updated to."""
     changeable = subscription.status in (Status.ACTIVE, Status.TRIALING, Status.PAST_DUE)
-    if subscription.cancel_at_period_end or not changeable:
+    offered = visit.shop.dialect.portal_changes_plans
+    if subscription.cancel_at_period_end or not changeable or not offered:
         return False
     return any(not option.current or option.adjustable for option in _options(visit, subscription))
 
