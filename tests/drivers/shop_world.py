@@ -22,7 +22,7 @@ from polar.webhooks import PolarWebhookUnknownTypeError
 
 from billing_ui.payments.types import SubscriptionState
 from billing_ui.settings import Provider
-from tests.drivers.world import Control, Offer, TrueInvoice, TrueSubscription, Truth
+from tests.drivers.world import Control, Offer, TrueInvoice, TrueSubscription, Truth, while_it_runs
 
 Json = dict[str, Any]
 
@@ -147,6 +147,7 @@ class ShopWorld:
                     (
                         TrueInvoice(one["id"], one["status"], one["total"])
                         for one in self._kept("invoice", customer)
+                        if one["total"]
                     ),
                     key=lambda one: one.id,
                 )
@@ -174,8 +175,7 @@ class ShopWorld:
 
 def _true_subscription(one: Json, price: Json, product: Json) -> TrueSubscription:
     state = _STATES[one["status"]]
-    ended = state is SubscriptionState.ENDED
-    if not ended and one["cancel_at_period_end"]:
+    if state is not SubscriptionState.ENDED and one["cancel_at_period_end"]:
         state = SubscriptionState.CANCELING
     return TrueSubscription(
         id=one["id"],
@@ -184,8 +184,8 @@ def _true_subscription(one: Json, price: Json, product: Json) -> TrueSubscriptio
         quantity=one["quantity"],
         amount=price["amount"],
         interval=price["interval"],
-        period_end=None if ended else _moment(one["period_end"]),
-        trial_end=None if ended else _moment(one["trial_end"]),
+        period_end=while_it_runs(state, _moment(one["period_end"])),
+        trial_end=while_it_runs(state, _moment(one["trial_end"])),
     )
 
 
@@ -269,6 +269,15 @@ class PaddleWorld(ShopWorld):
     wrong_key = "nonsense"
     key_setting = "PADDLE_API_KEY"
     replaces_deleted_customers = False
+
+    def truth(self, customer: str) -> Truth:
+        # What is paused has no period at Paddle: a new one begins when it goes on.
+        known = super().truth(customer)
+        subscriptions = (
+            replace(one, period_end=None) if one.state is SubscriptionState.PAUSED else one
+            for one in known.subscriptions
+        )
+        return replace(known, subscriptions=tuple(subscriptions))
 
     def sign(self, body: bytes, secret: str, at: datetime) -> dict[str, str]:
         stamp = int(at.timestamp())

@@ -99,6 +99,8 @@ class PaddleDriver:
             checkout=True,
             event_list=True,
             returns=False,
+            # Its portal cancels and takes other cards; to another plan a company's own API call leads.
+            plan_changes=False,
             lists_by_time=False,
             snapshot_calls=SNAPSHOT_CALLS,
             # Paddle allows 240 a minute (https://developer.paddle.com/api-reference/about/rate-limiting);

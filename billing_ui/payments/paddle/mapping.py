@@ -252,7 +252,7 @@ def currency_of(price: Price) -> str:
 
 
 def payment_methods_of(
-    saved: Iterable[PaymentMethod], transactions: Iterable[Transaction]
+    saved: Iterable[PaymentMethod], transactions: Iterable[Transaction], *, live: bool
 ) -> tuple[SnapshotPaymentMethod, ...]:
     """Return what a customer pays with; the default one is what was last paid with.
 
@@ -260,11 +260,12 @@ def payment_methods_of(
         saved: the payment methods that Paddle lists, which may be without the one that a subscription
             is paid with, when the shop does not let people save theirs.
         transactions: newest first.
+        live: whether there is a subscription that keeps what was last paid with.
     """
     last = _last_payment(transactions)
     default = last[0] if last else None
-    methods = [_saved_method(method, default) for method in saved]
-    if last and all(method.id != default for method in methods):
+    methods = [_method(method.id, method, is_default=method.id == default) for method in saved]
+    if last and live and all(method.id != default for method in methods):
         methods.insert(0, _method(last[0], last[1], is_default=True))
     return tuple(methods)
 
@@ -274,13 +275,11 @@ def _last_payment(transactions: Iterable[Transaction]) -> tuple[str, MethodDetai
         for payment in sorted(
             transaction.payments, key=lambda payment: payment.created_at, reverse=True
         ):
-            if payment.status.value in _PAID_WITH and payment.payment_method_id:
-                return payment.payment_method_id, payment.method_details
+            if payment.status.value in _PAID_WITH:
+                # Without an id it no longer exists.
+                method_id = payment.payment_method_id
+                return (method_id, payment.method_details) if method_id else None
     return None
-
-
-def _saved_method(method: PaymentMethod, default: str | None) -> SnapshotPaymentMethod:
-    return _method(method.id, method, is_default=method.id == default)
 
 
 def _method(
@@ -304,14 +303,15 @@ def _method(
 def is_invoice(transaction: Transaction) -> bool:
     """Return whether a transaction is one that was billed.
 
-    Not one is a checkout that nobody has paid (yet), nor the transaction of nothing by which a payment
-    method is exchanged.
+    Not one is a checkout that nobody has paid (yet), nor the transaction of nothing by which a trial
+    begins or a payment method is exchanged.
     """
     if transaction.status.value in _UNPAID_CHECKOUTS or transaction.origin.value == _METHOD_CHANGE:
         return False
-    return transaction.status.value != "canceled" or bool(
-        transaction.billed_at or transaction.invoice_number
-    )
+    if transaction.invoice_number:
+        return True
+    unpaid = transaction.status.value == "canceled" and transaction.billed_at is None
+    return not unpaid and int(transaction.details.totals.total) > 0
 
 
 def invoice_of(transaction: Transaction, raw: Mapping[str, Any]) -> SnapshotInvoice:

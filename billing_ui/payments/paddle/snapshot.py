@@ -138,7 +138,9 @@ async def fetch_snapshot(
             mapping.subscription_of(one, raw)
             for one, raw in zip(subscriptions, subscriptions_call.result().raw, strict=True)
         ),
-        payment_methods=mapping.payment_methods_of(methods_call.result().items, transactions.items),
+        payment_methods=mapping.payment_methods_of(
+            methods_call.result().items, transactions.items, live=live
+        ),
         invoices=(*invoices_on(transactions), *older),
         deleted_invoices=gone,
         next_invoice=next_call.result(),

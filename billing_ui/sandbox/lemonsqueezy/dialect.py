@@ -23,6 +23,7 @@ class LemonSqueezyDialect:
     event_types: Collection[str] = webhooks.EVENT_TYPES
     one_price_per_product = False
     checkout_becomes_invoice = False
+    portal_changes_plans = True
 
     def new_id(self, kind: Kind, shop: Shop) -> str:
         """Return the id of a new record: a number, of checkouts a UUID."""

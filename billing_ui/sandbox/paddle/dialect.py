@@ -20,6 +20,7 @@ class PaddleDialect:
     event_types = webhooks.EVENT_TYPES
     one_price_per_product = False
     checkout_becomes_invoice = True
+    portal_changes_plans = False
 
     def new_id(self, kind: Kind, shop: Shop) -> str:
         """Return the id of a new record."""

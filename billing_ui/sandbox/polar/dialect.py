@@ -20,6 +20,7 @@ class PolarDialect:
     event_types: Collection[str] = webhooks.EVENT_TYPES
     one_price_per_product = True
     checkout_becomes_invoice = False
+    portal_changes_plans = True
 
     def new_id(self, kind: Kind, shop: Shop) -> str:
         """Return the id of a new record, a UUID."""
