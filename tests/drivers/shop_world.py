@@ -270,15 +270,6 @@ class PaddleWorld(ShopWorld):
     key_setting = "PADDLE_API_KEY"
     replaces_deleted_customers = False
 
-    def truth(self, customer: str) -> Truth:
-        # What is paused has no period at Paddle: a new one begins when it goes on.
-        known = super().truth(customer)
-        subscriptions = (
-            replace(one, period_end=None) if one.state is SubscriptionState.PAUSED else one
-            for one in known.subscriptions
-        )
-        return replace(known, subscriptions=tuple(subscriptions))
-
     def sign(self, body: bytes, secret: str, at: datetime) -> dict[str, str]:
         stamp = int(at.timestamp())
         digest = PaddleSignature.calculate_hmac(secret, f"{stamp}:".encode() + body).hexdigest()
