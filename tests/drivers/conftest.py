@@ -9,11 +9,11 @@ from billing_ui.settings import Provider
 from tests.conftest import running_sandbox
 from tests.drivers.polar_description import DESCRIPTION, complaint, recording
 from tests.drivers.receiver import Receiver, receiving
-from tests.drivers.shop_world import LemonSqueezyWorld
+from tests.drivers.shop_world import LemonSqueezyWorld, PaddleWorld, PolarWorld
 from tests.drivers.stripe_world import StripeWorld
 from tests.drivers.world import World, open_driver
 
-WORLDS = (StripeWorld, LemonSqueezyWorld)
+WORLDS = (StripeWorld, PolarWorld, LemonSqueezyWorld, PaddleWorld)
 
 
 @pytest.fixture(scope="session", params=WORLDS, ids=lambda world: world.provider.value)
@@ -53,13 +53,15 @@ async def other_driver(world: World) -> AsyncIterator[Driver]:
 @pytest.fixture(autouse=True)
 def requests_to_polar_are_as_it_describes_them(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let a test fail when our driver asks Polar for something that its own description does not have."""
-    polar: World | None = request.node.funcargs.get("world")
-    if polar is None or polar.provider is not Provider.POLAR or not DESCRIPTION.exists():
+    asked: World | None = (
+        request.getfixturevalue("world") if "world" in request.fixturenames else None
+    )
+    if asked is None or asked.provider is not Provider.POLAR or not DESCRIPTION.exists():
         yield
         return
-    with recording(polar.url) as recorder:
+    with recording(asked.url) as recorder:
         yield
-    assert [wrong for asked in recorder.asked if (wrong := complaint(asked))] == []
+    assert [wrong for one in recorder.asked if (wrong := complaint(one))] == []
 
 
 @pytest.fixture

@@ -92,6 +92,10 @@ def _api() -> tuple[OpenAPI, dict[str, Any]]:
         operation["parameters"] = [
             one for one in operation.get("parameters", ()) if one.get("style") != "deepObject"
         ]
+        for parameter in operation["parameters"]:
+            # Nor does it see that what may be one or several is several, be there only one.
+            several = [one for one in parameter["schema"].get("anyOf", ()) if "items" in one]
+            parameter["schema"] = several[0] if several else parameter["schema"]
     # That the description itself is well made is its author's concern, and takes long to find out.
     config = Config(spec_validator_cls=None, extra_format_validators={"uuid4": _is_uuid})
     return OpenAPI.from_dict(document, config=config), document

@@ -9,7 +9,7 @@ import stripe
 
 from billing_ui.payments.types import SubscriptionState
 from billing_ui.settings import Provider
-from tests.drivers.world import Control, Offer, TrueInvoice, TrueSubscription, Truth
+from tests.drivers.world import Control, Offer, TrueInvoice, TrueSubscription, Truth, while_it_runs
 
 _CARDS = {
     "4242424242424242": "pm_card_visa",
@@ -140,6 +140,7 @@ class StripeWorld:
                     (
                         TrueInvoice(one["id"], one["status"], one["total"])
                         for one in self._listed("invoices", customer=customer)
+                        if one["total"]
                     ),
                     key=lambda one: one.id,
                 )
@@ -215,7 +216,6 @@ def _true_subscription(one: Json, plan: str) -> TrueSubscription:
         state = SubscriptionState.PAUSED
     elif state is not SubscriptionState.ENDED and one["cancel_at"]:
         state = SubscriptionState.CANCELING
-    ended = state is SubscriptionState.ENDED
     return TrueSubscription(
         id=one["id"],
         state=state,
@@ -223,8 +223,8 @@ def _true_subscription(one: Json, plan: str) -> TrueSubscription:
         quantity=item["quantity"],
         amount=item["price"]["unit_amount"],
         interval=item["price"]["recurring"]["interval"],
-        period_end=None if ended else _moment(item["current_period_end"]),
-        trial_end=None if ended else _moment(one["trial_end"]),
+        period_end=while_it_runs(state, _moment(item["current_period_end"])),
+        trial_end=while_it_runs(state, _moment(one["trial_end"])),
     )
 
 

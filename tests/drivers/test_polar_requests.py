@@ -2,7 +2,11 @@
 
 import pytest
 
-from tests.drivers.polar_description import DESCRIPTION, Asked, complaint
+from billing_ui.payments.driver import Driver
+from billing_ui.payments.types import Listing
+from tests.drivers.polar_description import DESCRIPTION, Asked, complaint, operation_of, recording
+from tests.drivers.shop_world import PolarWorld
+from tests.drivers.world import World, checkout_request, payer, portal_request
 
 pytestmark = pytest.mark.skipif(
     not DESCRIPTION.exists(),
@@ -40,3 +44,32 @@ def test_a_request_as_polar_describes_it_is_fine(asked: Asked) -> None:
 )
 def test_a_request_that_polar_does_not_describe_is_complained_of(asked: Asked) -> None:
     assert complaint(asked).startswith(f"{asked.method} {asked.path}: ")
+
+
+@pytest.mark.parametrize("running_world", [PolarWorld], indirect=True, ids=["polar"])
+async def test_every_kind_of_request_is_recorded_and_as_polar_describes_it(
+    driver: Driver, world: World
+) -> None:
+    with recording(world.url) as recorder:
+        who = payer()
+        offer = world.offer("Pro")
+        await driver.start_checkout(checkout_request(who, offer))
+        customer = await driver.ensure_customer(who)
+        world.add_card(customer)
+        world.subscribe(customer, offer)
+        await driver.start_portal_session(portal_request(payer(customer)))
+        snapshot = await driver.fetch_snapshot(customer)
+        await driver.fetch_snapshot(customer, invoices=[one.id for one in snapshot.invoices])
+        for listing in Listing:
+            await driver.list_page(listing, await driver.fetch_catalog())
+        assert [event async for event in driver.list_events(snapshot.invoices[0].created_at)]
+    assert [wrong for asked in recorder.asked if (wrong := complaint(asked))] == []
+    operations = {f"{asked.method} {operation_of(asked)}" for asked in recorder.asked}
+    assert operations >= {
+        "POST /v1/customers/",
+        "POST /v1/customer-sessions/",
+        "POST /v1/checkouts/",
+        "GET /v1/products/",
+        "GET /v1/subscriptions/",
+        "GET /v1/orders/",
+    }

@@ -100,9 +100,8 @@ def truth_told(snapshot: Snapshot) -> Truth:
                         quantity=item.quantity or 1,
                         amount=item.unit_amount or 0,
                         interval=item.interval or "",
-                        # What has ended has no period any more that anybody shows.
-                        period_end=_unless_ended(subscription.state, item.current_period_end),
-                        trial_end=_unless_ended(subscription.state, subscription.trial_end),
+                        period_end=while_it_runs(subscription.state, item.current_period_end),
+                        trial_end=while_it_runs(subscription.state, subscription.trial_end),
                     )
                     for subscription in snapshot.subscriptions
                     for item in subscription.items
@@ -112,7 +111,12 @@ def truth_told(snapshot: Snapshot) -> Truth:
         ),
         invoices=tuple(
             sorted(
-                (TrueInvoice(one.id, one.status, one.total) for one in snapshot.invoices),
+                # Where nothing was to be paid, some providers make an invoice of nothing.
+                (
+                    TrueInvoice(one.id, one.status, one.total)
+                    for one in snapshot.invoices
+                    if one.total
+                ),
                 key=lambda one: one.id,
             )
         ),
@@ -120,8 +124,10 @@ def truth_told(snapshot: Snapshot) -> Truth:
     )
 
 
-def _unless_ended(state: SubscriptionState, moment: datetime | None) -> datetime | None:
-    return None if state is SubscriptionState.ENDED else moment
+def while_it_runs(state: SubscriptionState, moment: datetime | None) -> datetime | None:
+    """Return when something happens to a subscription; None when it has ended or is paused, so that it does not."""
+    standing = (SubscriptionState.ENDED, SubscriptionState.PAUSED)
+    return None if state in standing else moment
 
 
 class World(Protocol):
