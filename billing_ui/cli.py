@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from billing_ui.commands import customers, db, events, tokens, users
+from billing_ui.commands import customers, db, events, providers, tokens, users
 from billing_ui.commands.doctor import doctor
 from billing_ui.commands.reconcile import compare
 from billing_ui.commands.sandbox import sandbox
@@ -23,6 +23,7 @@ app.add_typer(customers.app, name="customers")
 app.add_typer(db.app, name="db")
 app.add_typer(events.app, name="events")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(providers.app, name="providers")
 app.command()(sync)
 app.command("reconcile")(compare)
 app.command()(worker)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from billing_ui.api.caller import bearer_token, services_of
 from billing_ui.api.errors import EnvelopeRoute, NoSuchPath
 from billing_ui.billing.backlog import Backlog, backlogs, jobs
 from billing_ui.billing.services import Services
+from billing_ui.billing.unknown_statuses import UnknownStatus, unknown_statuses
 from billing_ui.models import Job
 from billing_ui.settings import Settings
 
@@ -93,17 +95,23 @@ def _is_local(request: Request) -> bool:
 
 async def _looked_up(services: Services) -> list[Metric]:
     try:
-        waiting = await backlogs(services.database)
+        waiting = await backlogs(services.database, services.settings.served_providers)
         rounds = await jobs(services.database)
+        unknown = await unknown_statuses(services.database)
     except (SQLAlchemyError, OSError) as error:
         # What was counted in memory is wanted most of all just now.
         log.warning("database_unreachable", error=type(error).__name__)
         return [_database_up(False)]
-    # A series that comes and goes is hard to alert on: the active provider always has one.
-    active = services.settings.payment_provider.value
-    if not any(backlog.provider == active for backlog in waiting):
-        waiting = (*waiting, Backlog(active))
-    return [_database_up(True), *_of_backlogs(waiting), *_of_jobs(rounds)]
+    # A series that comes and goes is hard to alert on: every served provider always has one.
+    served = [provider.value for provider in services.settings.served_providers]
+    found = {backlog.provider: backlog for backlog in waiting}
+    waiting = tuple(found.get(provider) or Backlog(provider) for provider in served)
+    return [
+        _database_up(True),
+        *_of_backlogs(waiting),
+        *_of_jobs(rounds),
+        _of_unknown_statuses(served, unknown),
+    ]
 
 
 def _database_up(answers: bool) -> Metric:
@@ -115,6 +123,19 @@ def _of_backlogs(waiting: Sequence[Backlog]) -> Iterator[Metric]:
         yield metrics.gauges(
             name, says, "provider", [(backlog.provider, value(backlog)) for backlog in waiting]
         )
+
+
+def _of_unknown_statuses(served: Sequence[str], found: Sequence[UnknownStatus]) -> Metric:
+    # Not by status: a provider's word could be anything.
+    counts = Counter(dict.fromkeys(served, 0))
+    for one in found:
+        counts[one.provider] += one.subscriptions
+    return metrics.gauges(
+        "subscriptions_of_unknown_status",
+        "Subscriptions whose status this version has no word for; `billing-ui doctor` names it.",
+        "provider",
+        counts.items(),
+    )
 
 
 def _of_jobs(rounds: Sequence[Job]) -> Iterator[Metric]:

@@ -18,6 +18,7 @@ from billing_ui.billing.job_rows import await_turn, end_turn, hold, remember, re
 from billing_ui.billing.listed_rows import write_listed
 from billing_ui.billing.ranges import Range, first_ranges, next_page
 from billing_ui.billing.services import Services
+from billing_ui.billing.unknown_statuses import report_unknown
 from billing_ui.billing.worker import drain
 from billing_ui.clock import utc_now
 from billing_ui.models import Customer
@@ -299,6 +300,7 @@ class _Listing:
             following.append(rest)
         snapshots = [each for one in pages for each in one.page.snapshots]
         self.plan = await self._commit(snapshots, plan)
+        report_unknown(snapshots)
         # Only now: had it failed, the next of them would try again.
         del self._unwritten[: len(pages)]
         for one, rest in zip(pages, following, strict=True):

@@ -1,5 +1,6 @@
 """What waits for the worker and what it gave up on, in numbers; cheap however many customers there are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -43,14 +44,16 @@ class Backlog:
         return (utc_now() - self.oldest_at).total_seconds() if self.oldest_at else 0.0
 
 
-async def backlogs(database: Database) -> tuple[Backlog, ...]:
-    """Return the backlog of each provider that has one.
+async def backlogs(
+    database: Database, providers: Iterable[Provider] = Provider
+) -> tuple[Backlog, ...]:
+    """Return the backlog of each of `providers` that has one.
 
     Customers out of date are few among many, and an index holds just them: of each provider those that wait, in
     the order in which they are fetched, then those that are parked.
     """
     async with database.engine.connect() as connection:
-        rows = await connection.execute(union_all(*map(_counted, Provider)))
+        rows = await connection.execute(union_all(*map(_counted, providers)))
         found = [Backlog(*row) for row in rows]
     return tuple(backlog for backlog in found if backlog.waiting or backlog.parked)
 

@@ -1,7 +1,7 @@
 """Is this installation in good health? Everything that can silently be wrong, each with how to mend it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Final
@@ -14,8 +14,11 @@ from sqlmodel import col, select
 
 from billing_ui import migrations
 from billing_ui.billing.backlog import Backlog, backlogs, jobs
+from billing_ui.billing.provider_report import count_stranded
 from billing_ui.billing.recovery import Position, position_row
 from billing_ui.billing.services import Services
+from billing_ui.billing.unknown_statuses import unknown_statuses
+from billing_ui.billing.words import provider_name
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.models import Customer, EventSource, InboxEvent, Job, PortalConfiguration
@@ -27,7 +30,7 @@ from billing_ui.payments.types import (
     PortalConfigurationRef,
     ProviderEvent,
 )
-from billing_ui.settings import EventsMode, Settings
+from billing_ui.settings import KEY_SETTINGS, EventsMode, Provider, Settings
 
 __all__ = ["Finding", "Level", "examine"]
 
@@ -53,16 +56,34 @@ async def examine(services: Services) -> tuple[Finding, ...]:
     found.append(stored)
     usable = stored.level is Level.OK
     if usable:
-        found += [finding async for finding in _of_work(database)]
-    try:
-        driver = services.drivers.active
-    except PaymentError as error:
-        mend = "Set PAYMENT_PROVIDER, and that provider's key."
-        return (*found, problem("key", str(error), mend))
-    if usable and driver.capabilities.event_list:
-        found.append(await _of_recovery(database, driver))
-    found += await _of_provider(services, driver, usable=usable)
+        found += [finding async for finding in _of_work(database, settings.served_providers)]
+        found += [finding async for finding in _of_copies(services)]
+    for provider in settings.served_providers:
+        of_one = await _of_served(services, provider, usable=usable)
+        several = len(settings.served_providers) > 1
+        found += [_named(finding, provider) for finding in of_one] if several else of_one
     return tuple(found)
+
+
+async def _of_served(services: Services, provider: Provider, *, usable: bool) -> list[Finding]:
+    """Return what is right and wrong with one provider."""
+    try:
+        driver = services.drivers.get(provider)
+    except PaymentError as error:
+        return [problem("key", str(error), f"Set PAYMENT_PROVIDER, or {KEY_SETTINGS[provider]}.")]
+    found: list[Finding] = []
+    if not driver.capabilities.event_list:
+        found.append(_of_events_unlisted(services.settings, driver))
+    elif usable:
+        found.append(await _of_recovery(services.database, driver))
+    return found + await _of_provider(services, driver, usable=usable)
+
+
+def _named(finding: Finding, provider: Provider) -> Finding:
+    """Return a finding that says which of several providers it is about."""
+    name = provider_name(provider)
+    what = finding.what if name in finding.what else f"{name}: {finding.what}"
+    return finding.model_copy(update={"check": f"{provider} {finding.check}", "what": what})
 
 
 # ---------------------------------------------------------------- settings and surroundings
@@ -144,10 +165,10 @@ async def _of_database(database: Database) -> Finding:
 # ---------------------------------------------------------------- work
 
 
-async def _of_work(database: Database) -> AsyncIterator[Finding]:
-    for backlog in await backlogs(database):
+async def _of_work(database: Database, served: Sequence[Provider]) -> AsyncIterator[Finding]:
+    for backlog in await backlogs(database, served):
         for finding in await _of_backlog(database, backlog):
-            yield finding
+            yield _named(finding, Provider(backlog.provider)) if len(served) > 1 else finding
     for job in await jobs(database):
         if job.failures:
             yield warning(
@@ -155,6 +176,26 @@ async def _of_work(database: Database) -> AsyncIterator[Finding]:
                 f"{job.name} has failed {job.failures} times in a row: {job.error}",
                 "It is tried again by itself; mend what the error says.",
             )
+
+
+async def _of_copies(services: Services) -> AsyncIterator[Finding]:
+    """Return what in our copy nobody can do anything with, until somebody does something about it."""
+    for unknown in await unknown_statuses(services.database):
+        yield warning(
+            "status",
+            f"{provider_name(unknown.provider)} has a status that this version has no word for: "
+            f"{unknown.status!r}, of {unknown.subscriptions} subscriptions. It is shown as it is.",
+            "Upgrade billing-ui; if this is the newest version, report it.",
+        )
+    stranded = await count_stranded(services)
+    if stranded:
+        yield warning(
+            "mismatch",
+            f"{stranded} teams are customers of a provider that is neither PAYMENT_PROVIDER nor one of "
+            "LEGACY_PROVIDERS: they can change nothing.",
+            "Name it in LEGACY_PROVIDERS, or link customers of the active provider to these teams: "
+            "billing-ui providers report",
+        )
 
 
 async def _of_backlog(database: Database, backlog: Backlog) -> list[Finding]:
@@ -232,6 +273,20 @@ async def _of_recovery(database: Database, driver: Driver) -> Finding:
     return fine("recovery", f"The provider's list of events was walked {_rounded(age)} ago.")
 
 
+def _of_events_unlisted(settings: Settings, driver: Driver) -> Finding:
+    if settings.events_mode is EventsMode.POLL:
+        return warning(
+            "events",
+            f"{driver.display_name} has no list of events to ask for: a change shows only when everything "
+            "has been compared, every quarter of an hour.",
+            "Set EVENTS_MODE=webhook, and make a webhook endpoint there.",
+        )
+    return fine(
+        "recovery",
+        f"{driver.display_name} has no list of events: what no webhook tells is found by comparing.",
+    )
+
+
 def _rounded(age: timedelta) -> str:
     minutes = int(age.total_seconds() // 60)
     if minutes < 2:
@@ -248,9 +303,9 @@ async def _of_provider(services: Services, driver: Driver, *, usable: bool) -> l
     """Return what is right and wrong at the provider; without a usable database, what needs none."""
     settings = services.settings
     expected = Expected(
-        webhook_url=_webhook_url(settings),
+        webhook_url=_webhook_url(settings, driver.provider),
         secure=settings.secure,
-        portal_configuration=await _configuration(services) if usable else None,
+        portal_configuration=await _configuration(services, driver.provider) if usable else None,
     )
     found = list(await driver.inspect(expected))
     refused = any(one.check in ("key", "provider") and one.level is Level.PROBLEM for one in found)
@@ -263,25 +318,25 @@ async def _of_provider(services: Services, driver: Driver, *, usable: bool) -> l
                 found.append(await _of_arrival(services.database, driver))
         except PaymentError as error:
             found.append(problem("provider", str(error), "Run this again in a moment."))
-    if settings.events_mode is EventsMode.POLL:
+    if settings.events_mode is EventsMode.POLL and driver.capabilities.event_list:
         found.append(
             fine("events", "Events are asked for every few seconds; no webhook is needed.")
         )
     return found
 
 
-def _webhook_url(settings: Settings) -> str | None:
+def _webhook_url(settings: Settings, provider: Provider) -> str | None:
     # The app itself registers with the embedded sandbox, wherever it happens to listen.
     if settings.events_mode is EventsMode.POLL or settings.sandbox:
         return None
     # Whether this is a development server only the app knows; a provider never calls that one.
     address = settings.api_url or settings.base_url
-    return f"{address}/api/webhooks/{settings.payment_provider}"
+    return f"{address}/api/webhooks/{provider}"
 
 
-async def _configuration(services: Services) -> PortalConfigurationRef | None:
+async def _configuration(services: Services, provider: Provider) -> PortalConfigurationRef | None:
     async with services.database.read() as session:
-        row = await session.get(PortalConfiguration, services.settings.payment_provider.value)
+        row = await session.get(PortalConfiguration, provider.value)
     return PortalConfigurationRef(id=row.id, hash=row.hash) if row else None
 
 

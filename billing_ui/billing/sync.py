@@ -28,6 +28,7 @@ from billing_ui.billing.recorded_changes import record_changes
 from billing_ui.billing.services import Services
 from billing_ui.billing.stored_rows import customer_details, write_rows
 from billing_ui.billing.sync_failures import SUCCESS, remember_failure
+from billing_ui.billing.unknown_statuses import report_unknown
 from billing_ui.billing.upsert import upsert
 from billing_ui.billing.visit_outcomes import settle_visits
 from billing_ui.clock import utc_now
@@ -214,6 +215,7 @@ async def _fetch_and_apply(
         async with services.database.write() as session:
             changes = await apply_snapshot(session, customer_id, snapshot, fetch, source)
         outcome = SyncOutcome.APPLIED
+        report_unknown([snapshot])
     except OutdatedFetch:
         outcome = SyncOutcome.SUPERSEDED
         raise

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 from babel import Locale
-from sqlmodel import select
+from sqlmodel import col, select
 
 from billing_ui.accounts import teams
 from billing_ui.billing.customers import current_customer, link_customer
@@ -15,6 +15,7 @@ from billing_ui.commands.running import run
 from billing_ui.i18n import DEFAULT_LOCALE, Reader
 from billing_ui.models import Customer
 from billing_ui.payments.types import NoCustomer
+from billing_ui.settings import Provider
 
 app = typer.Typer(help="The payment provider's customers.", no_args_is_help=True)
 
@@ -25,12 +26,16 @@ def link(
     customer: Annotated[
         str, typer.Option(help="The provider's id of the customer, such as cus_….")
     ],
+    provider: Annotated[
+        Provider | None,
+        typer.Option(help="Whose customer it is; the active provider's if not given."),
+    ] = None,
 ) -> None:
     """Make an existing customer of the payment provider a team's, after looking it up there."""
 
     async def connect(services: Services) -> None:
         found = await teams.find_team(services.database, team)
-        customer_id = await link_customer(services, found.id, customer)
+        customer_id = await link_customer(services, found.id, customer, provider)
         typer.echo(f"Linked {customer} to {found.name} ({found.id}).")
         await sync_one(services, customer_id)
 
@@ -55,9 +60,9 @@ async def sync_one(services: Services, customer_id: UUID) -> None:
 async def customer_of_team(services: Services, name_or_id: str) -> Customer:
     """Return the customer of a team."""
     team = await teams.find_team(services.database, name_or_id)
-    provider = services.settings.payment_provider.value
+    providers = services.settings.served_providers
     async with services.database.read() as session:
-        customer = await current_customer(session, team.id, provider)
+        customer = await current_customer(session, team.id, providers)
     if customer is None:
         raise NoCustomer(f"{team.name} has no customer yet.")
     return customer
@@ -70,7 +75,7 @@ async def find_customer(services: Services, either_id: str) -> Customer:
         query = query.where(Customer.id == UUID(either_id))
     except ValueError:
         query = query.where(
-            Customer.provider == services.settings.payment_provider.value,
+            col(Customer.provider).in_(services.settings.served_providers),
             Customer.provider_customer_id == either_id,
         )
     async with services.database.read() as session:

@@ -8,11 +8,12 @@ from babel import Locale
 
 from billing_ui.billing.backfill import BackfillProgress, backfill
 from billing_ui.billing.services import Services
+from billing_ui.billing.words import provider_name
 from billing_ui.commands.customers import customer_of_team, find_customer, sync_one
 from billing_ui.commands.running import run
 from billing_ui.i18n import DEFAULT_LOCALE, Reader
 from billing_ui.payments.types import Listing
-from billing_ui.terminal import progress, time_left
+from billing_ui.terminal import Show, progress, time_left
 
 
 def sync(
@@ -51,19 +52,23 @@ async def _copy_everything(services: Services) -> None:
             for listing in Listing
         )
 
-    with progress() as show:
+    served = services.settings.served_providers
+    for provider in served:
+        with progress() as show:
 
-        def report(step: BackfillProgress) -> None:
-            done = sum(step.objects.values())
-            rate = f"{step.per_second:,.0f}/s"
-            parts = [words(step.objects), rate, time_left(step.seconds_left)]
-            if step.customers_left:
-                left = reader.plural(step.customers_left, "customer", "customers")
-                parts.append(f"{left} to fetch whole")
-            show(done, done + step.left + step.customers_left, " · ".join(filter(None, parts)))
+            def report(step: BackfillProgress, show: Show = show) -> None:
+                done = sum(step.objects.values())
+                rate = f"{step.per_second:,.0f}/s"
+                parts = [words(step.objects), rate, time_left(step.seconds_left)]
+                if step.customers_left:
+                    left = reader.plural(step.customers_left, "customer", "customers")
+                    parts.append(f"{left} to fetch whole")
+                show(done, done + step.left + step.customers_left, " · ".join(filter(None, parts)))
 
-        result = await backfill(services, report)
-    resumed = ", an earlier run's included" if result.resumed else ""
-    typer.echo(f"Copied {words(result.objects)} in {result.seconds:.0f} s{resumed}.")
-    if result.fetched:
-        typer.echo(f"Fetched {reader.plural(result.fetched, 'customer', 'customers')} whole.")
+            result = await backfill(services, report, provider=provider)
+        of_whom = f"{provider_name(provider)}: " if len(served) > 1 else ""
+        resumed = ", an earlier run's included" if result.resumed else ""
+        typer.echo(f"{of_whom}Copied {words(result.objects)} in {result.seconds:.0f} s{resumed}.")
+        if result.fetched:
+            fetched = reader.plural(result.fetched, "customer", "customers")
+            typer.echo(f"{of_whom}Fetched {fetched} whole.")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
@@ -12,6 +12,17 @@ from billing_ui.models.columns import JSON_DOCUMENT, UtcDateTime
 
 class Subscription(SQLModel, table=True):
     """One subscription; `status` is the provider's word, `state` ours (see `payments.types`)."""
+
+    __table_args__ = (
+        # Few if any: they are looked for again and again, to be reported.
+        Index(
+            "ix_subscription_unknown",
+            "provider",
+            "status",
+            postgresql_where=text("state = 'unknown'"),
+            sqlite_where=text("state = 'unknown'"),
+        ),
+    )
 
     provider: str = Field(primary_key=True, max_length=20)
     id: str = Field(primary_key=True, max_length=255)

@@ -435,6 +435,7 @@ async def test_a_job_that_fails_is_found_with_its_error(sound: House) -> None:
     only(await sound.examined(), "jobs", Level.WARNING, "reconcile", "Stripe refused.")
 
 
-async def test_a_setting_without_a_driver_is_found(sound: House) -> None:
-    found = await sound.examined(payment_provider="polar", polar_access_token="polar_oat_x")
+async def test_an_active_provider_without_a_key_is_found(sound: House) -> None:
+    found = await sound.examined(payment_provider="polar")
     assert found["key"].level is Level.PROBLEM
+    assert "POLAR_ACCESS_TOKEN" in found["key"].mend
