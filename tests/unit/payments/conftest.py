@@ -8,6 +8,7 @@ from aiohttp import web
 
 from billing_ui.payments.stripe import StripeDriver
 from billing_ui.payments.stripe.client import open_client
+from tests.unit.payments.polar_shop import Polar, serving_polar
 from tests.unit.payments.scripted import ScriptedServer
 from tests.unit.payments.shop import Shop
 
@@ -57,3 +58,10 @@ async def scripted_driver(scripted: ScriptedServer) -> AsyncIterator[StripeDrive
     opened = StripeDriver(KEY, api_base=scripted.url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def polar() -> AsyncIterator[Polar]:
+    """A Polar of its own, in which nothing is sold yet."""
+    async with serving_polar() as served:
+        yield served
