@@ -24,7 +24,12 @@ from billing_ui.demo.preparation import prepare_demo
 from billing_ui.migrations import UnknownRevision, upgrade
 from billing_ui.pages import add_pages
 from billing_ui.payments.types import PaymentError
-from billing_ui.sandbox_process import SandboxUnavailable, connect_webhooks, embedded_sandbox
+from billing_ui.sandbox_process import (
+    SandboxUnavailable,
+    at_sandbox,
+    connect_webhooks,
+    embedded_sandbox,
+)
 from billing_ui.settings import load_settings
 from billing_ui.states.live_pages import open_pages
 from billing_ui.telemetry import configure_logging
@@ -57,8 +62,7 @@ async def _prepare(stack: AsyncExitStack) -> None:
     if settings.sandbox:
         sandbox_url = await stack.enter_async_context(embedded_sandbox(settings))
     readiness.sandbox = True
-    address = {"stripe_api_base": settings.stripe_api_base or sandbox_url}
-    services = Services.open(settings.model_copy(update=address))
+    services = Services.open(at_sandbox(settings, sandbox_url))
     stack.push_async_callback(services.close)
     install_services(services)
     # Several workers start at once; one prepares while the others wait.

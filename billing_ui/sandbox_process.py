@@ -7,17 +7,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import httpx
 import structlog
 from filelock import FileLock, Timeout
 
 from billing_ui.billing.services import Services
-from billing_ui.payments.stripe.webhooks import webhook_secrets
 from billing_ui.settings import (
     DEFAULT_SANDBOX_PORT,
     SANDBOX_HOST,
-    SANDBOX_SECRET_KEY,
     EventsMode,
     Provider,
     Settings,
@@ -26,7 +25,12 @@ from billing_ui.settings import (
 _PORTS_TRIED = 20
 _START_SECONDS = 20.0
 _HANDOVER_SECONDS = 3.0
-_ENDPOINT = "we_embedded"
+_ENDPOINTS: Final = {
+    Provider.STRIPE: "we_embedded",
+    Provider.POLAR: "e0b0edde-d000-4000-8000-000000000001",
+    Provider.LEMONSQUEEZY: "9000000",
+    Provider.PADDLE: "ntfset_01embedded0000000000000000",
+}
 """The app's own endpoint, by whose id the sandbox knows it again when its port has changed."""
 
 log = structlog.get_logger(__name__)
@@ -45,34 +49,55 @@ async def connect_webhooks(services: Services, sandbox_url: str) -> None:
         SandboxUnavailable: the sandbox refuses.
     """
     settings = services.settings
+    provider = settings.payment_provider
+    endpoint = _ENDPOINTS[provider]
     try:
         async with httpx.AsyncClient(base_url=sandbox_url, trust_env=False) as client:
             if settings.events_mode is EventsMode.POLL:
-                await _disconnect(client)
+                # One that an earlier run in webhook mode has left; what waits for it is dropped.
+                answer = await client.delete(f"/_control/webhooks/{endpoint}")
             else:
-                endpoint = {
-                    "id": _ENDPOINT,
-                    "url": settings.webhook_url(Provider.STRIPE),
-                    "secret": webhook_secrets(settings)[0],
+                wish = {
+                    "id": endpoint,
+                    "url": settings.webhook_url(provider),
+                    "secret": _webhook_secret(settings),
                     "events": ["*"],
                 }
-                (await client.post("/_control/webhooks", json=endpoint)).raise_for_status()
+                answer = await client.post("/_control/webhooks", json=wish)
+            answer.raise_for_status()
     except httpx.HTTPError as error:
         raise SandboxUnavailable(
             f"The sandbox could not be told where to send its webhooks: {error}"
         ) from None
 
 
-async def _disconnect(client: httpx.AsyncClient) -> None:
-    """Switch off the endpoint that an earlier run in webhook mode has left; what waits for it is dropped."""
-    answer = await client.post(
-        f"/v1/webhook_endpoints/{_ENDPOINT}",
-        data={"disabled": "true"},
-        headers={"Authorization": f"Bearer {SANDBOX_SECRET_KEY}"},
-    )
-    # There is none when this installation never was in that mode.
-    if answer.status_code != httpx.codes.NOT_FOUND:
-        answer.raise_for_status()
+def _webhook_secret(settings: Settings) -> str:
+    # Imported here: a provider's SDK is heavy, and only the one in use should be loaded.
+    match settings.payment_provider:
+        case Provider.STRIPE:
+            from billing_ui.payments.stripe.webhooks import webhook_secrets
+        case Provider.POLAR:
+            from billing_ui.payments.polar.webhooks import webhook_secrets
+        case Provider.LEMONSQUEEZY:
+            from billing_ui.payments.lemonsqueezy.webhooks import webhook_secrets
+        case Provider.PADDLE:
+            from billing_ui.payments.paddle.webhooks import webhook_secrets
+    return webhook_secrets(settings)[0]
+
+
+def wants_embedded_sandbox(settings: Settings) -> bool:
+    """Return whether the active provider is the sandbox, and no address says where another one runs."""
+    return settings.sandbox and not getattr(settings, _address_setting(settings))
+
+
+def at_sandbox(settings: Settings, sandbox_url: str) -> Settings:
+    """Return settings by which the active provider is asked at the sandbox, unless they name an address."""
+    name = _address_setting(settings)
+    return settings.model_copy(update={name: getattr(settings, name) or sandbox_url})
+
+
+def _address_setting(settings: Settings) -> str:
+    return f"{settings.payment_provider.value}_api_base"
 
 
 @asynccontextmanager
@@ -86,8 +111,9 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
     """
     directory = settings.data_directory
     directory.mkdir(parents=True, exist_ok=True)
-    address = directory / "sandbox-url"
-    lock = FileLock(directory / "sandbox.lock")
+    name = _name(settings.payment_provider)
+    address = directory / f"{name}-url"
+    lock = FileLock(directory / f"{name}.lock")
     try:
         # In this very thread: a lock taken by another one could not be given back here.
         lock.acquire(timeout=0)
@@ -97,7 +123,7 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
     try:
         port = await _free_port(settings.sandbox_port, _last_port(address))
         url = f"http://{SANDBOX_HOST}:{port}"
-        keeper = asyncio.create_task(_keep_running(settings, port, directory / "sandbox.db"))
+        keeper = asyncio.create_task(_keep_running(settings, port, directory / f"{name}.db"))
         try:
             await _wait_until_healthy(url, keeper)
             address.write_text(url)
@@ -110,6 +136,11 @@ async def embedded_sandbox(settings: Settings) -> AsyncIterator[str]:
         lock.release()
 
 
+def _name(provider: Provider) -> str:
+    # Each provider's sandbox keeps its data: who tries another one finds this one again as it was.
+    return "sandbox" if provider is Provider.STRIPE else f"sandbox-{provider.value}"
+
+
 async def _keep_running(settings: Settings, port: int, database: Path) -> None:
     """Run the sandbox and start it again should it die; cancelling closes it."""
     while True:
@@ -117,6 +148,7 @@ async def _keep_running(settings: Settings, port: int, database: Path) -> None:
             sys.executable,
             *("-m", "billing_ui.sandbox", "--exit-with-stdin"),
             *("--port", str(port), "--database", str(database), "--name", settings.app_name),
+            *("--provider", settings.payment_provider.value),
             stdin=asyncio.subprocess.PIPE,
         )
         try:

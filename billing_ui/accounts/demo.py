@@ -20,6 +20,11 @@ class DemoAccount:
     role: Role = Role.OWNER
 
     @property
+    def billing_email(self) -> str:
+        """Where the team's invoices are sent."""
+        return f"billing@{self.email.partition('@')[2]}"
+
+    @property
     def user_id(self) -> UUID:
         """The user's id, the same in every installation."""
         return uuid5(_NAMESPACE, f"user:{self.key}")

@@ -14,7 +14,12 @@ from billing_ui.billing.job_rows import LostTurn
 from billing_ui.billing.live_bus import connected
 from billing_ui.billing.services import Services
 from billing_ui.payments.types import PaymentError
-from billing_ui.sandbox_process import SandboxUnavailable, embedded_sandbox
+from billing_ui.sandbox_process import (
+    SandboxUnavailable,
+    at_sandbox,
+    embedded_sandbox,
+    wants_embedded_sandbox,
+)
 from billing_ui.settings import Settings, load_settings
 
 Result = TypeVar("Result")
@@ -75,9 +80,9 @@ async def _with_services(
     if migrate:
         await migrations.upgrade(settings.database_url)
     async with AsyncExitStack() as stack:
-        if provider and settings.sandbox and not settings.stripe_api_base:
+        if provider and wants_embedded_sandbox(settings):
             url = await stack.enter_async_context(embedded_sandbox(settings))
-            settings = settings.model_copy(update={"stripe_api_base": url})
+            settings = at_sandbox(settings, url)
         services = Services.open(settings)
         stack.push_async_callback(services.close)
         if tells:

@@ -1,4 +1,4 @@
-"""Calling the sandbox in the past, as if the demo had been lived through."""
+"""Calling the sandbox's control API."""
 
 from datetime import datetime
 from typing import Any
@@ -10,43 +10,34 @@ class SandboxRefused(Exception):
     """The sandbox refused a call of the demo; the message is its answer."""
 
 
-class Sandbox:
-    """The sandbox's own API, called in the past: every call says when it happened."""
+class Control:
+    """The control API, which is the same for every provider."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
+        """Ask by `client`, whose base URL is the sandbox."""
         self._client = client
 
     async def reset(self) -> None:
-        """Empty it."""
-        await self._control("reset", {})
-
-    async def call(
-        self,
-        path: str,
-        params: dict[str, Any],
-        *,
-        at: datetime,
-        object_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Return what the API answers to a POST that happened at `at`.
-
-        Args:
-            object_id: the id of what is created, instead of a random one.
-        """
-        call = {"method": "post", "path": path, "params": params, "at": int(at.timestamp())}
-        if object_id is not None:
-            call["id"] = object_id
-        answer = await self._control("batch", {"calls": [call]})
-        result: dict[str, Any] = answer["results"][0]
-        return result
+        """Empty the sandbox."""
+        await self.do("reset", {})
 
     async def advance(self, customer: str, to: datetime) -> None:
         """Let everything happen to a customer that happens by itself until then."""
-        await self._control("advance", {"customer": customer, "to": int(to.timestamp())})
+        await self.do("advance", {"customer": customer, "to": seconds(to)})
 
-    async def _control(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def do(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what an action of the control API answers.
+
+        Raises:
+            SandboxRefused: it was not accepted.
+        """
         response = await self._client.post(f"/_control/{action}", json=body)
         if not response.is_success:
             raise SandboxRefused(f"{action}: {response.status_code} {response.text}")
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def seconds(moment: datetime) -> int:
+    """Return a moment as Unix seconds."""
+    return int(moment.timestamp())

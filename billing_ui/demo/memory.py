@@ -17,9 +17,11 @@ from billing_ui.models import ChangeSource, RecordedChange
 class Memory:
     """What our tables remember of an account: they are brought up to date as its history goes on."""
 
-    def __init__(self, services: Services, account: DemoAccount) -> None:
+    def __init__(self, services: Services, account: DemoAccount, customer_id: str) -> None:
+        """Remember what `account` lives through, whose customer at the provider is `customer_id`."""
         self._services = services
         self._account = account
+        self._customer_id = customer_id
 
     async def begin(self) -> None:
         """Copy what the sandbox holds; what happens after this is a change."""
@@ -40,10 +42,4 @@ class Memory:
             )
 
     async def _customer(self) -> UUID:
-        team_id = self._account.team_id
-        return await link_customer(self._services, team_id, customer_id_of(self._account))
-
-
-def customer_id_of(account: DemoAccount) -> str:
-    """Return the id that the account's customer has at the provider."""
-    return f"cus_demo_{account.key.replace(' ', '_')}"
+        return await link_customer(self._services, self._account.team_id, self._customer_id)

@@ -13,11 +13,14 @@ from billing_ui.accounts.users import add_user, new_user
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
-from billing_ui.demo.calls import Sandbox
+from billing_ui.demo.calls import Control
 from billing_ui.demo.histories import HISTORIES, months_before
 from billing_ui.demo.memory import Memory
-from billing_ui.demo.shop import create_catalog
+from billing_ui.demo.seller import Seller
+from billing_ui.demo.shop_seller import ShopSeller
+from billing_ui.demo.stripe_seller import StripeSeller
 from billing_ui.models import Membership, Role, Team, User
+from billing_ui.settings import Provider
 
 _TIMEOUT_SECONDS: Final = 60.0
 
@@ -57,15 +60,22 @@ async def prepare_demo(services: Services, sandbox_url: str) -> None:
     async with httpx.AsyncClient(
         base_url=sandbox_url, timeout=_TIMEOUT_SECONDS, trust_env=False
     ) as client:
-        sandbox = Sandbox(client)
-        await sandbox.reset()
-        await create_catalog(sandbox, months_before(now, 30))
+        seller = _seller(Control(client), services.settings.payment_provider)
+        await seller.reset()
+        await seller.create_catalog(months_before(now, 30))
         await refresh_catalog(services)
         for key, history in HISTORIES.items():
             account = DEMO_ACCOUNTS[key]
-            await history(sandbox, Memory(services, account), account, now)
+            memory = Memory(services, account, seller.customer_id(account))
+            await history(seller, memory, account, now)
     await _create_people(services)
     log.info("demo_ready")
+
+
+def _seller(control: Control, provider: Provider) -> Seller:
+    if provider is Provider.STRIPE:
+        return StripeSeller(control)
+    return ShopSeller(control, provider)
 
 
 async def _create_teams(services: Services) -> None:

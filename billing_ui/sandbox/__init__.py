@@ -1,1 +1,1 @@
-"""A stand-alone server that speaks Stripe's API, so that the real SDK works on a laptop without an account."""
+"""A stand-alone server that speaks a payment provider's API: real clients work on a laptop without an account."""

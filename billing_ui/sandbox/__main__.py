@@ -39,7 +39,11 @@ def main() -> int:
     """Serve until told to stop; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m billing_ui.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=8420)
-    parser.add_argument("--database", type=Path, default=Path("sandbox.db"))
+    parser.add_argument(
+        "--database",
+        type=Path,
+        help="the SQLite file; sandbox.db by default, sandbox-polar.db for Polar and so on",
+    )
     parser.add_argument("--provider", choices=PROVIDERS, default="stripe", help="who is imitated")
     parser.add_argument("--name", default="Acme Cloud", help="the seller on hosted pages")
     parser.add_argument(
@@ -57,7 +61,9 @@ def main() -> int:
         sys.stderr.write(f"The sandbox cannot listen on {HOST}:{options.port}: {error.strerror}.\n")
         return 1
     origin = f"http://{HOST}:{listener.getsockname()[1]}"
-    app = build_app(options.database, origin, options.name, options.provider)
+    stripe = options.provider == "stripe"
+    database = options.database or Path(f"sandbox{'' if stripe else f'-{options.provider}'}.db")
+    app = build_app(database, origin, options.name, options.provider)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
