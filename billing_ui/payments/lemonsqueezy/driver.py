@@ -201,8 +201,9 @@ class LemonSqueezyDriver:
 
     async def ensure_portal_configuration(
         self, catalog: CatalogSnapshot, known: PortalConfigurationRef | None
-    ) -> None:
+    ) -> PortalConfigurationRef | None:
         """Return None: what the portal offers is set in Lemon Squeezy's dashboard, and there only."""
+        return None
 
     async def start_portal_session(self, request: StartPortalSessionInput) -> PortalSession:
         """Ask for the customer's portal address, which is good for 24 hours.
@@ -275,9 +276,10 @@ class LemonSqueezyDriver:
         """Open a checkout for one variant.
 
         Lemon Squeezy finds the customer of a purchase by the e-mail that is given there. It is filled in with
-        that of our customer; somebody who changes it buys as another one, and the event of the purchase says
-        by `custom_data` which team that was for. There is no link back for who changes their mind, and no way
-        to close a checkout that was left open in another tab.
+        that of our customer, but cannot be fixed (https://lemonsqueezy.nolt.io/756): somebody who changes it
+        buys as another customer, and only `custom_data` in the purchase's events says which team that was for.
+        There is no link back for who changes their mind, and no way to close a checkout that was left open in
+        another tab.
         """
         customer_id = await self.ensure_customer(request.payer)
         with translated():

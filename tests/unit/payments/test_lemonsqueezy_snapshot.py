@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -161,9 +162,7 @@ async def test_the_same_is_told_the_same_each_time(
 # ---------------------------------------------------------------- everybody
 
 
-async def listed(
-    driver: LemonSqueezyDriver, listing: Listing, **fields: datetime
-) -> list[ListedPage]:
+async def listed(driver: LemonSqueezyDriver, listing: Listing, **fields: Any) -> list[ListedPage]:
     """Return every page of a listing."""
     pages = [await driver.list_page(listing, NO_CATALOG, **fields)]
     while (cursor := pages[-1].cursor) is not None:
