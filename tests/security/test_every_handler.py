@@ -256,6 +256,7 @@ async def _filled(services: Services, file: Path) -> Prepared:
         "token": "A" * 43,
         "role": "owner",
         "kind": "people",
+        "period": "30",
         "person": "canary",
         "code": "eur",
         "text": "7",
