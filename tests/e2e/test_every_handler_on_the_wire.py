@@ -5,50 +5,51 @@ without one, and calls what no page of theirs would. Which handlers there are is
 """
 
 import asyncio
-import importlib
 import json
-import pkgutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
 import pytest_asyncio
-import reflex as rx
 import socketio  # type: ignore[import-untyped]
 from reflex.event import EventHandler
 from sqlmodel import select
 
-from billing_ui import states
 from billing_ui.accounts.audit import OPERATOR
 from billing_ui.accounts.permissions import Scope
 from billing_ui.accounts.sessions import sign_in_as, sign_out
 from billing_ui.accounts.tokens import create_token
 from billing_ui.models import Invoice, PaymentMethod, Role
+from billing_ui.states.sign_in import SignInState
 from tests.e2e.factories import Person, World
 from tests.e2e.server import Server
+from tests.e2e.visitors import BILLING
+from tests.handlers import all_handlers, argument_names
 
 _NAMESPACE: Final = "/_event"
 _PATIENCE_SECONDS: Final = 30.0
 
-for _module in pkgutil.iter_modules(states.__path__):
-    importlib.import_module(f"{states.__name__}.{_module.name}")
+_ENDS_IT: Final = ("leave", "sign_out_everywhere")
+"""After these whoever calls is in no team or has no session, and hears nothing more of anything."""
 
 
-def _all_states(of: type[rx.State] = rx.State) -> Iterator[type[rx.State]]:
-    for state in of.__subclasses__():
-        if state.__module__.startswith(f"{states.__name__}."):
-            yield state
-        yield from _all_states(state)
+def _turn(handler: EventHandler) -> int:
+    """Return when to call a handler: first what goes on in the background, and last what ends everything."""
+    return 0 if handler.is_background else 2 if handler.fn.__name__ in _ENDS_IT else 1
 
 
-HANDLERS: Final = {
-    f"{state.get_full_name()}.{name}": handler
-    for state in _all_states()
-    for name, handler in state.event_handlers.items()
-    if name != "setvar"
-}
+HANDLERS: Final = sorted(
+    (handler for _, name, handler in all_handlers() if name != "setvar"),
+    key=_turn,
+)
+
+
+def _name(handler: EventHandler) -> str:
+    state = handler.state
+    assert state is not None
+    return f"{state.get_full_name()}.{handler.fn.__name__}"
 
 
 class Intruder:
@@ -58,22 +59,29 @@ class Intruder:
         """Hear what `client` is sent."""
         self.heard: list[str] = []
         self._client = client
-        self._done = asyncio.Event()
+        self._answered = asyncio.Event()
         client.on("event", self._hear, namespace=_NAMESPACE)
 
     def _hear(self, update: dict[str, Any] | str) -> None:
-        update = json.loads(update) if isinstance(update, str) else update
-        self.heard.append(json.dumps(update))
-        if update.get("final") is not False:
-            self._done.set()
+        frame = update if isinstance(update, str) else json.dumps(update)
+        self.heard.append(frame)
+        if SignInState.get_full_name() in frame:
+            self._answered.set()
 
-    async def call(self, handler: str, payload: dict[str, Any], path: str) -> None:
-        """Send one event, and wait for all that its handler has to say."""
-        self._done.clear()
-        router = {"pathname": path.partition("?")[0], "asPath": path, "query": {}}
-        event = {"name": handler, "payload": payload, "router_data": router}
+    async def call(self, handler: EventHandler, payload: dict[str, Any]) -> None:
+        """Send one event, and hear all that its handler has to say.
+
+        A tab's events are handled in turn: the answer to another one, which anybody may send, comes after it.
+        """
+        self._answered.clear()
+        await self._send(handler, payload)
+        await self._send(SignInState.toggle_password, {})
+        await asyncio.wait_for(self._answered.wait(), _PATIENCE_SECONDS)
+
+    async def _send(self, handler: Any, payload: dict[str, Any]) -> None:
+        router = {"pathname": BILLING, "asPath": BILLING, "query": {}}
+        event = {"name": _name(handler), "payload": payload, "router_data": router}
         await self._client.emit("event", event, namespace=_NAMESPACE)
-        await asyncio.wait_for(self._done.wait(), _PATIENCE_SECONDS)
 
 
 @asynccontextmanager
@@ -140,8 +148,7 @@ async def canary(world: World) -> tuple[Person, dict[str, str], dict[str, str]]:
 
 
 def _payload(handler: EventHandler, names: dict[str, str]) -> dict[str, Any]:
-    code = handler.fn.__code__
-    arguments = code.co_varnames[1 : code.co_argcount]
+    arguments = argument_names(handler)
     unknown = set(arguments) - set(names) - {"form"}
     assert not unknown, f"say in `names` what to call a handler with for {unknown}"
     form = {"email": "new@example.com", "role": "owner", "name": "stolen", "lifetime": "30"}
@@ -149,14 +156,11 @@ def _payload(handler: EventHandler, names: dict[str, str]) -> dict[str, Any]:
     return {name: form | scopes if name == "form" else names[name] for name in arguments}
 
 
-async def _all_that_is_heard(
-    server: Server, token: str | None, names: dict[str, str], *, without: tuple[str, ...] = ()
-) -> str:
+async def _all_that_is_heard(server: Server, token: str | None, names: dict[str, str]) -> str:
     """Call every handler over one websocket; return every frame that came."""
     async with intruder(server, token) as caller:
-        for name, handler in HANDLERS.items():
-            if not name.endswith(without or ("nothing is left out",)):
-                await caller.call(name, _payload(handler, names), "/settings/billing")
+        for handler in HANDLERS:
+            await caller.call(handler, _payload(handler, names))
         return "\n".join(caller.heard)
 
 
@@ -169,9 +173,9 @@ async def test_the_owner_hears_it_so_there_is_something_to_hear(
 ) -> None:
     owner, _, private = canary
     async with intruder(server, owner.token) as caller:
-        for name in HANDLERS:
-            if name.endswith(".load"):
-                await caller.call(name, {}, "/settings/billing")
+        for handler in HANDLERS:
+            if handler.fn.__name__ == "load":
+                await caller.call(handler, {})
         heard = "\n".join(caller.heard)
     assert {"invoice", "token's name", "pdf"} <= set(_told(heard, private))
     assert owner.email in heard
@@ -203,8 +207,7 @@ async def test_a_plain_member_hears_nothing_of_money(
 ) -> None:
     owner, names, private = canary
     member = await world.colleague(owner.team_id, Role.MEMBER)
-    # They may leave, and then see nothing at all.
-    heard = await _all_that_is_heard(server, member.token, names, without=(".leave",))
+    heard = await _all_that_is_heard(server, member.token, names)
     assert member.email in heard
     assert _told(heard, private) == []
 
@@ -214,10 +217,7 @@ async def test_whose_session_was_ended_hears_nothing(
 ) -> None:
     owner, names, private = canary
     token = await sign_in_as(world.services.database, owner.user_id)
-    async with intruder(server, token) as caller:
-        await sign_out(world.services.database, token)
-        for name, handler in HANDLERS.items():
-            await caller.call(name, _payload(handler, names | {"person": ""}), "/settings/billing")
-        heard = "\n".join(caller.heard)
+    await sign_out(world.services.database, token)
+    heard = await _all_that_is_heard(server, token, names | {"person": ""})
     assert "/sign-in" in heard
     assert _told(heard, private | {"e-mail": owner.email}) == []
