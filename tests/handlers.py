@@ -31,4 +31,5 @@ def all_handlers() -> Iterator[tuple[type[rx.State], str, EventHandler]]:
 def argument_names(handler: EventHandler) -> tuple[str, ...]:
     """Return what a handler takes from the browser."""
     code = handler.fn.__code__
-    return code.co_varnames[1 : code.co_argcount]
+    names: tuple[str, ...] = code.co_varnames[1 : code.co_argcount]
+    return names
