@@ -55,6 +55,8 @@ class AuditAction(StrEnum):
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_OUT = "sign_out"
     SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
+    IDENTITY_LINKED = "identity_linked"
+    """Somebody can sign in at an OpenID provider from now on, an operator has made sure that it is them."""
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name, not a secret
     PASSWORD_RESET_LINK_MADE = "password_reset_link_made"  # noqa: S105 - a name, not a secret
     ROLE_CHANGED = "role_changed"
@@ -99,6 +101,7 @@ KIND_ACTIONS: Final[dict[AuditKind, frozenset[AuditAction]]] = {
             AuditAction.SIGN_IN_FAILED,
             AuditAction.SIGN_OUT,
             AuditAction.SIGNED_OUT_EVERYWHERE,
+            AuditAction.IDENTITY_LINKED,
             AuditAction.PASSWORD_CHANGED,
             AuditAction.PASSWORD_RESET_LINK_MADE,
             AuditAction.ENTRY_LINK_MADE,
@@ -148,10 +151,12 @@ class Filter:
     Attributes:
         kind: only about this; all when None.
         person: only what was done by, or to, somebody in whose e-mail or name this stands; all when empty.
+        days: only what was done within so many days; all when None.
     """
 
     kind: AuditKind | None = None
     person: str = ""
+    days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -317,6 +322,8 @@ def _chosen(which: Filter) -> Collection[Any]:
     conditions: list[Any] = []
     if which.kind:
         conditions.append(col(AuditEntry.action).in_(sorted(KIND_ACTIONS[which.kind])))
+    if which.days is not None:
+        conditions.append(col(AuditEntry.at) >= utc_now() - timedelta(days=which.days))
     if which.person != _storable(which.person):
         conditions.append(false())
     elif which.person:

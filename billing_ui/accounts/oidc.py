@@ -13,7 +13,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from billing_ui.accounts.audit import UNKNOWN, Actor, AuditAction, record_in_teams_of
+from billing_ui.accounts.audit import OPERATOR, UNKNOWN, Actor, AuditAction, record_in_teams_of
 from billing_ui.accounts.errors import InvalidEmail, UnknownUser
 from billing_ui.accounts.oidc_attempts import Attempt, begin_attempt
 from billing_ui.accounts.oidc_client import Person, Provider
@@ -240,6 +240,14 @@ async def link_identity(database: Database, email: str, issuer: str, subject: st
         known = (await session.exec(_identity_of(issuer, subject))).one_or_none()
         if known is None:
             session.add(UserIdentity(issuer=issuer, subject=subject, user_id=user.id))
+            await record_in_teams_of(
+                session,
+                user.id,
+                AuditAction.IDENTITY_LINKED,
+                actor=OPERATOR,
+                target=user.email,
+                details={"issuer": issuer},
+            )
         elif known.user_id != user.id:
             raise IdentityTaken
         return user

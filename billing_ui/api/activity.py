@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from billing_ui.accounts.audit import AuditKind, Filter, export_csv
+from billing_ui.accounts.audit import KEPT_FOR, AuditKind, Filter, export_csv
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.api.caller import (
     acting_for,
@@ -37,6 +37,17 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
         "description": "Only what was done by, or to, somebody in whose e-mail or name this stands.",
         "schema": {"type": "string"},
     },
+    {
+        "name": "days",
+        "in": "query",
+        "description": "Only what was done within so many days; absent or empty for the whole year.",
+        "schema": {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": KEPT_FOR.days},
+                {"type": "string", "maxLength": 0},
+            ]
+        },
+    },
 ]
 
 
@@ -57,7 +68,7 @@ async def activity_csv(request: Request) -> StreamingResponse:
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     caller = await by_bearer_or_cookie(request)
-    which = Filter(_kind(request), request.query_params.get("person", ""))
+    which = Filter(_kind(request), request.query_params.get("person", ""), _days(request))
     identity = await acting_for(request, caller, team_in_query(request))
     team_id = require(identity, Action.VIEW_ACTIVITY)
     services = services_of(request)
@@ -78,3 +89,14 @@ def _kind(request: Request) -> AuditKind | None:
     if name not in set(AuditKind):
         raise BadRequest(f"kind: must be one of {', '.join(AuditKind)}")
     return AuditKind(name)
+
+
+def _days(request: Request) -> int | None:
+    text = request.query_params.get("days")
+    if not text:
+        return None
+    # Longer ones are refused as well, and some that int() would take are no numbers on the wire.
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 0
+    if not 1 <= days <= KEPT_FOR.days:
+        raise BadRequest(f"days: must be a whole number from 1 to {KEPT_FOR.days}")
+    return days

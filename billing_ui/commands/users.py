@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from billing_ui.accounts import oidc, teams, users
+from billing_ui.accounts.password_strength import require_strength
 from billing_ui.billing.services import Services
 from billing_ui.commands.running import run
 from billing_ui.models import Role
@@ -33,6 +34,7 @@ def create_user(
     password = _read_password(password_stdin)
 
     async def create(services: Services) -> None:
+        await require_strength(password, (email, name, services.settings.app_name))
         enrolment = await teams.enrol(services.database, email, password, name, team, role)
         made = enrolment.team
         if enrolment.team_created:
@@ -48,6 +50,7 @@ def reset_password(email: Email, password_stdin: PasswordStdin = False) -> None:
     password = _read_password(password_stdin)
 
     async def reset(services: Services) -> None:
+        await require_strength(password, (email, services.settings.app_name))
         ended = await users.reset_password(services.database, email, password)
         for session_id in ended:
             await services.live.publish_session(session_id)

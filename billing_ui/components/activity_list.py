@@ -1,5 +1,7 @@
 """The activity log: what to ask it for, its table, and the buttons that turn its pages."""
 
+from collections.abc import Mapping
+
 import reflex as rx
 
 from billing_ui.components.buttons import button
@@ -7,7 +9,7 @@ from billing_ui.components.empty import empty
 from billing_ui.components.icons import icon, icon_for
 from billing_ui.components.pager import pager
 from billing_ui.states.activity import ActivityState
-from billing_ui.states.activity_view import ACTIVITY_ICONS, KINDS, ActivityLine
+from billing_ui.states.activity_view import ACTIVITY_ICONS, KINDS, PERIODS, ActivityLine
 
 
 def activity_list() -> rx.Component:
@@ -43,20 +45,27 @@ def _tools() -> rx.Component:
             ),
             class_name="searched",
         ),
-        rx.el.div(
-            rx.el.select(
-                *(rx.el.option(label, value=name) for name, label in KINDS.items()),
-                value=ActivityState.kind,
-                on_change=ActivityState.choose_kind,
-                aria_label="Type",
-                class_name="input",
-            ),
-            icon("open"),
-            class_name="chosen",
-        ),
+        _choice("Type", KINDS, ActivityState.kind, ActivityState.choose_kind),
+        _choice("Period", PERIODS, ActivityState.period, ActivityState.choose_period),
         class_name="tools",
         role="search",
         aria_label="Activity",
+    )
+
+
+def _choice(
+    name: str, options: Mapping[str, str], chosen: rx.Var[str], on_change: rx.EventHandler
+) -> rx.Component:
+    return rx.el.div(
+        rx.el.select(
+            *(rx.el.option(label, value=value) for value, label in options.items()),
+            value=chosen,
+            on_change=on_change,
+            aria_label=name,
+            class_name="input",
+        ),
+        icon("open"),
+        class_name="chosen",
     )
 
 
@@ -120,7 +129,7 @@ def _nothing_found() -> rx.Component:
         empty(
             "search",
             "Nothing found",
-            rx.el.p("No entry of the past year fits what you asked for.", role="status"),
+            rx.el.p("No entry fits what you asked for.", role="status"),
             rx.el.div(
                 button("Show everything", on_click=ActivityState.show_everything),
                 class_name="btns",

@@ -14,6 +14,7 @@ from billing_ui.billing.services import current_services
 from billing_ui.clock import utc_now
 from billing_ui.states.activity_view import (
     KINDS,
+    PERIODS,
     ActivityLine,
     activity_lines,
     activity_range,
@@ -49,6 +50,7 @@ class ActivityState(rx.State):
 
     kind: str = ""
     person: str = ""
+    period: str = ""
     searches: int = 0
     lines: list[ActivityLine] = []  # noqa: RUF012
     range: str = ""
@@ -67,12 +69,12 @@ class ActivityState(rx.State):
     @rx.var
     def narrowed(self) -> bool:
         """Whether not everything is asked for."""
-        return bool(self.kind or self.person)
+        return bool(self.kind or self.person or self.period)
 
     @rx.var
     def export_url(self) -> str:
         """Where the browser gets what is asked for as CSV."""
-        asked = {"kind": self.kind, "person": self.person}
+        asked = {"kind": self.kind, "person": self.person, "days": self.period}
         query = urlencode({name: value for name, value in asked.items() if value})
         return backend_url(f"/api/activity.csv?{query}".rstrip("?"))
 
@@ -83,7 +85,7 @@ class ActivityState(rx.State):
         if identity is None:
             return to_sign_in(ACTIVITY)
         if not self._resumed:
-            self._pages, self.kind, self.person = [], "", ""
+            self._pages, self.kind, self.person, self.period = [], "", "", ""
             self.searches += 1
         self._resumed = False
         await open_pages.register(self, identity, show_again)
@@ -107,10 +109,15 @@ class ActivityState(rx.State):
         return await _do(self, person=person.strip()[:_LONGEST_SEARCH])
 
     @rx.event
+    async def choose_period(self, period: str) -> EventSpec | None:
+        """Show only what happened in the last days, or everything."""
+        return await _do(self, period=period if period in PERIODS else "")
+
+    @rx.event
     async def show_everything(self) -> EventSpec | None:
         """Take back what was asked for; the button that did it goes, and the heading takes its focus."""
         self.searches += 1
-        return await _do(self, kind="", person="") or rx.set_focus(HEADING)
+        return await _do(self, kind="", person="", period="") or rx.set_focus(HEADING)
 
     @rx.event
     async def show_older(self) -> EventSpec | None:
@@ -133,21 +140,23 @@ async def _do(
     *,
     kind: str | None = None,
     person: str | None = None,
+    period: str | None = None,
     turn: int = 0,
 ) -> EventSpec | None:
     """Ask for something else, or turn a page, and show it.
 
     Args:
-        kind, person: what to ask for from now on; None for what is asked for already.
+        kind, person, period: what to ask for from now on; None for what is asked for already.
         turn: 1 for the older page, -1 for the newer one.
     """
     identity = await identity_of(state)
     handed_over = hand_over(state, identity)
     if identity is None:
         return to_sign_in(ACTIVITY)
-    if kind is not None or person is not None:
+    if any(wish is not None for wish in (kind, person, period)):
         state.kind = state.kind if kind is None else kind
         state.person = state.person if person is None else person
+        state.period = state.period if period is None else period
         state._pages = []
     if not handed_over:
         _turn(state, turn)
@@ -170,7 +179,11 @@ async def _show(state: ActivityState, identity: Identity) -> None:
     state.lines, state.range, state.contact = [], "", ""
     state._older = None
     if identity.team_id is not None and state.allowed:
-        which = Filter(AuditKind(state.kind) if state.kind else None, state.person)
+        which = Filter(
+            kind=AuditKind(state.kind) if state.kind else None,
+            person=state.person,
+            days=int(state.period) if state.period else None,
+        )
         before = state._pages[-1] if state._pages else None
         page = await entries(
             database, identity.team_id, which=which, before=before, limit=LINES_A_PAGE

@@ -20,6 +20,14 @@ KINDS: Final[dict[str, str]] = {
 }
 """What the log can be narrowed down to, in words; an empty kind is all of them."""
 
+PERIODS: Final[dict[str, str]] = {
+    "7": "Last 7 days",
+    "30": "Last 30 days",
+    "90": "Last 90 days",
+    "": "Past year",
+}
+"""How far back the log can be read, in days and in words; empty is all of it."""
+
 ACTIVITY_ICONS: Final = ("plan", "leave", "lock", "people", "key", "refresh")
 """Every icon that an entry can have."""
 
@@ -153,6 +161,11 @@ def _as_role(icon: str, sentence: str) -> _Tell:
     return told
 
 
+def _identity_linked(entry: AuditEntry, _: Reader) -> _Told:
+    issuer = entry.details.get("issuer")
+    return _Told("lock", f"Single sign-on for {entry.target}", f"At {issuer}" if issuer else "")
+
+
 def _with_method(sentence: str) -> _Tell:
     """Tell a sign-in, and how somebody proved who they are or tried to."""
 
@@ -217,6 +230,7 @@ _TELL: Final[dict[AuditAction, _Tell]] = {
     AuditAction.SIGN_IN_FAILED: _with_method("Sign-in failed"),
     AuditAction.SIGN_OUT: _signed_out,
     AuditAction.SIGNED_OUT_EVERYWHERE: _signed_out_everywhere,
+    AuditAction.IDENTITY_LINKED: _identity_linked,
     AuditAction.PASSWORD_CHANGED: _plainly("lock", "New password for {target}"),
     AuditAction.PASSWORD_RESET_LINK_MADE: _plainly("lock", "Password link for {target} made"),
     AuditAction.ROLE_CHANGED: _role_changed,

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from billing_ui.accounts.audit import Actor, AuditAction, record
-from billing_ui.models import ActorKind, Role, Team
+from billing_ui.clock import utc_now
+from billing_ui.models import ActorKind, AuditEntry, Role, Team
 from tests.api.world import World
 
 URL = "/api/activity.csv"
@@ -52,6 +54,41 @@ async def test_only_what_was_asked_for_is_in_it(client: httpx.AsyncClient, world
     assert [row["target"] for row in rows] == ["zoe@example.com"]
     everything = await client.get(URL, params={"kind": ""}, headers=person.cookie)
     assert len(_rows(everything)) == 3
+
+
+async def test_what_is_longer_ago_than_asked_for_is_left_out(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    person = await world.person()
+    await _happened(world, person.team, "ben@example.com")
+    assert person.team is not None
+    async with world.services.database.write() as session:
+        long_ago = AuditEntry(
+            at=utc_now() - timedelta(days=8),
+            team_id=person.team.id,
+            actor_kind=ActorKind.OPERATOR,
+            action=AuditAction.MEMBER_LEFT.value,
+            target="long-ago@example.com",
+        )
+        session.add(long_ago)
+
+    async def told(days: str) -> set[str]:
+        rows = _rows(await client.get(URL, params={"days": days}, headers=person.cookie))
+        return {row["target"] for row in rows}
+
+    assert await told("7") == {"ben@example.com", ""}
+    assert await told("9") == await told("") == {"long-ago@example.com", "ben@example.com", ""}
+
+
+@pytest.mark.parametrize("days", ["0", "366", "-1", "x", "1.5", "²", "1000"])
+async def test_a_number_of_days_that_the_log_does_not_have_is_refused(
+    client: httpx.AsyncClient, world: World, days: str
+) -> None:
+    person = await world.person()
+    response = await client.get(URL, params={"days": days}, headers=person.cookie)
+    assert response.status_code == 400
+    said = response.json()["error"]["message"]
+    assert said == "days: must be a whole number from 1 to 365"
 
 
 async def test_a_formula_is_text(client: httpx.AsyncClient, world: World) -> None:

@@ -128,6 +128,10 @@ async def test_the_log_is_searched_and_shown_whole_again(visitors: Visitors, wor
     await expect(page.get_by_role("heading", level=1, name="Activity")).to_be_focused()
     await expect(search).to_have_value("")
     await expect(kind).to_have_value("")
+    await page.get_by_label("Period").select_option("Last 7 days")
+    export = page.get_by_role("link", name="Export CSV")
+    await expect(export).to_have_attribute("href", re.compile(r"\?days=7$"))
+    await expect(log.get_by_role("row")).to_have_count(3)
 
 
 async def test_the_log_is_taken_along_as_a_file(

@@ -5,10 +5,8 @@ an argument of a new name asks for something to call it with.
 """
 
 import asyncio
-import importlib
-import pkgutil
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +21,6 @@ from reflex.event import EventHandler
 from sqlalchemy import select as sql_select
 from sqlmodel import select
 
-from billing_ui import states
 from billing_ui.accounts.audit import OPERATOR
 from billing_ui.accounts.links import make_link
 from billing_ui.accounts.permissions import Scope
@@ -47,6 +44,7 @@ from billing_ui.models import (
     SQLModel,
 )
 from billing_ui.payments.types import SnapshotCustomer
+from tests.handlers import all_handlers, all_states, argument_names
 from tests.unit.billing.conftest import make_settings
 from tests.unit.billing.factories import TEAM, card, catalog, invoice, snapshot, subscription
 from tests.unit.billing.fake_driver import FakeDriver, FakeDrivers
@@ -76,21 +74,8 @@ THEIR_OWN_BUSINESS: Final = {
 }
 """What a plain member may change, and why."""
 
-for _module in pkgutil.iter_modules(states.__path__):
-    importlib.import_module(f"{states.__name__}.{_module.name}")
-
-
-def _all_states(of: type[rx.State] = rx.State) -> Iterator[type[rx.State]]:
-    for state in of.__subclasses__():
-        if state.__module__.startswith(f"{states.__name__}."):
-            yield state
-        yield from _all_states(state)
-
-
 HANDLERS: Final = [
-    pytest.param(handler, id=f"{state.__name__}.{name}")
-    for state in _all_states()
-    for name, handler in state.event_handlers.items()
+    pytest.param(handler, id=f"{state.__name__}.{name}") for state, name, handler in all_handlers()
 ]
 
 
@@ -123,10 +108,9 @@ class Installation:
 
     def arguments(self, handler: EventHandler) -> list[Any]:
         """Return the worst that can be sent to a handler: what is the team's own."""
-        code = handler.fn.__code__
         if handler.fn.__name__ == "setvar":
             return ["team_name", TEAM_NAME[::-1]]
-        names = code.co_varnames[1 : code.co_argcount]
+        names = argument_names(handler)
         unknown = set(names) - set(self.ids) - {"form"}
         assert not unknown, f"say in `ids` what to call a handler with for {unknown}"
         form: dict[str, str] = {
@@ -256,6 +240,7 @@ async def _filled(services: Services, file: Path) -> Prepared:
         "token": "A" * 43,
         "role": "owner",
         "kind": "people",
+        "period": "30",
         "person": "canary",
         "code": "eur",
         "text": "7",
@@ -297,7 +282,7 @@ def _seen(shown: str, secrets: tuple[str, ...]) -> list[str]:
 
 async def test_there_is_something_to_see_for_whoever_may(installation: Installation) -> None:
     shown = ""
-    for state in _all_states():
+    for state in all_states():
         load = state.event_handlers.get("load")
         if load is not None and state.__name__ not in ("ReturnState", "SignInState", "HomeState"):
             tab = Tab(installation.owner)

@@ -15,6 +15,7 @@ from joserfc.jwk import Key
 from sqlmodel import select
 
 from billing_ui.accounts import oidc_attempts
+from billing_ui.accounts.audit import AuditAction
 from billing_ui.accounts.errors import UnknownUser
 from billing_ui.accounts.oidc import SignedIn, SingleSignOn, link_identity
 from billing_ui.accounts.oidc_attempts import (
@@ -515,6 +516,10 @@ async def test_an_operator_can_tie_a_user_to_who_they_are_at_the_provider(
     user = await create_user(database, "ada@example.com", None)
     for _ in range(2):
         await link_identity(database, "Ada@example.com", issuer.url, "ada")
+    async with database.read() as session:
+        [told] = await session.exec(select(AuditEntry))
+    assert (told.action, told.target) == (AuditAction.IDENTITY_LINKED, "ada@example.com")
+    assert told.details == {"issuer": issuer.url}
     assert (await arrive(database, issuer)).user_id == user.id
     await create_user(database, "grace@example.com", None)
     with pytest.raises(IdentityTaken):

@@ -15,6 +15,7 @@ import pytest
 from sqlmodel import Session, create_engine, select
 from typer.testing import CliRunner, Result
 
+from billing_ui.accounts.password_strength import SENTENCES, Weakness
 from billing_ui.cli import app
 from billing_ui.models import Customer, InboxEvent, Membership, Subscription, Team, User
 from billing_ui.settings import get_settings
@@ -109,8 +110,10 @@ def test_the_second_person_joins_the_team(file: Path) -> None:
     [
         (("--email", "ada@example.com"), PASSWORD, "A user with this e-mail already exists."),
         (("--email", "ada"), PASSWORD, "That is not an e-mail address."),
-        (("--email", "bob@example.com"), "short\n", "A password has 8 to 256 characters."),
-        (("--email", "bob@example.com"), "", "A password has 8 to 256 characters."),
+        (("--email", "bob@example.com"), "short\n", SENTENCES[Weakness.SHORT]),
+        (("--email", "bob@example.com"), "", SENTENCES[Weakness.SHORT]),
+        (("--email", "bob@example.com"), "password1\n", SENTENCES[Weakness.COMMON]),
+        (("--email", "bob@example.com"), "bob@example.com\n", SENTENCES[Weakness.PERSONAL]),
     ],
 )
 def test_what_is_wrong_with_a_person_is_said_in_a_sentence(
@@ -144,6 +147,8 @@ def test_a_password_can_be_changed(file: Path) -> None:
     result = run(*reset, "Ada@Example.com", stdin="another horse\n")
     assert result.exit_code == 0
     assert "another horse" not in result.output
+    weak = run(*reset, "ada@example.com", stdin="abcdefgh\n")
+    assert (weak.exit_code, weak.stderr.strip()) == (1, SENTENCES[Weakness.SEQUENCE])
     missing = run(*reset, "bob@example.com", stdin=PASSWORD)
     assert (missing.exit_code, missing.stderr.strip()) == (1, "No user has this e-mail.")
 

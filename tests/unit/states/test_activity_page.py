@@ -243,6 +243,11 @@ TWO_CHANGES = dump_changes(
         (entry(AuditAction.SIGN_OUT), "Signed out", ""),
         (entry(AuditAction.SIGN_OUT, replaced=True), "Signed out", "By signing in anew"),
         (
+            entry(AuditAction.IDENTITY_LINKED, "b@x.example", issuer="https://id.example"),
+            "Single sign-on for b@x.example",
+            "At https://id.example",
+        ),
+        (
             entry(AuditAction.SIGNED_OUT_EVERYWHERE, sessions=1),
             "Signed out everywhere",
             "1 session ended",
