@@ -99,6 +99,8 @@ class PaddleDriver:
             checkout=True,
             event_list=True,
             returns=False,
+            # The company's own page with Paddle.js says where to go afterwards.
+            checkout_returns=False,
             # Its portal cancels and takes other cards; to another plan a company's own API call leads.
             plan_changes=False,
             lists_by_time=False,
