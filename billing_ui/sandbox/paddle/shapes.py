@@ -422,10 +422,7 @@ def _billed(shop: Shop, record: Invoice) -> Json:
         "billing_period": _period(record.lines[0].period_start, record.lines[0].period_end)
         if record.lines
         else None,
-        "items": [
-            {"price": price(sold), "quantity": line.quantity, "proration": _proration(line)}
-            for line, sold in billed
-        ],
+        "items": [_sold(sold, line.quantity, _proration(line)) for line, sold in billed],
         "details": details,
         "payments": _payments(shop, record),
         "checkout": {"url": shop.invoice_url(record) if is_open else None},
@@ -457,7 +454,7 @@ def _checkout(shop: Shop, record: Checkout) -> Json:
         "invoice_id": None,
         "invoice_number": None,
         "billing_period": None,
-        "items": [{"price": price(sold), "quantity": record.quantity, "proration": None}],
+        "items": [_sold(sold, record.quantity, None)],
         "details": {
             "tax_rates_used": _tax_rates(amount),
             "totals": _totals(amount, sold.currency, balance=amount),
@@ -487,6 +484,15 @@ def _common(record: Invoice | Checkout, customer_id: str | None, currency: str) 
         "created_at": moment(record.created),
         "updated_at": moment(record.updated),
         "revised_at": None,
+    }
+
+
+def _sold(sold: Price, quantity: int, proration: Json | None) -> Json:
+    return {
+        "price_id": sold.id,
+        "price": price(sold),
+        "quantity": quantity,
+        "proration": proration,
     }
 
 
