@@ -283,6 +283,7 @@ def test_a_checkout_sells_to_somebody_new(do: Do, prices: dict[str, str]) -> Non
     page = Browser().open(checkout["url"])
     assert page.heading == "Subscribe to Team"
     assert "Team 5 seats at $20.00 $100.00 Total due today $100.00" in page.text
+    assert "Renews at $100.00 per month until you cancel." in page.text
     assert page.link("Back") == "https://app.example.com/pricing"
     refused = page.press("Subscribe", GOOD_CARD)
     assert refused.role("alert") == "Enter an e-mail address."
@@ -302,7 +303,7 @@ def test_a_checkout_with_a_trial_charges_nothing_today(
 ) -> None:
     wish = {"price_id": prices["Pro"], "customer_id": customer, "trial_days": 14}
     page = Browser().open(do("open_checkout", **wish)["url"])
-    assert "free for 14 days, then $149.00 per month" in page.text
+    assert "14 days free, then $149.00 per month." in page.text
     assert "Billed to billing@example.com" in page.text
     assert page.press("Subscribe", GOOD_CARD).heading == "Thank you"
     assert subscription(do, customer)["status"] == "trialing"
