@@ -307,7 +307,7 @@ class PolarDriver:
         return await inspection.inspect(
             self._client,
             expected,
-            testing=self._api_base == TEST_API_BASE,
+            testing=self._api_base != API_BASE,
             webhook_secrets=self._webhook_secrets,
         )
 
