@@ -6,7 +6,7 @@ from datetime import datetime
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.customers import current_customer
+from billing_ui.billing.customers import customers_of
 from billing_ui.billing.feed import FeedEntry, read_feed
 from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, read_invoices
 from billing_ui.billing.services import Services
@@ -50,7 +50,8 @@ async def load_page(
     team_id = require(identity, Action.VIEW_PLAN)
     may_see_invoices = identity.may(Action.VIEW_INVOICES)
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, services.settings.served_providers)
+        customers = await customers_of(session, team_id, services.settings.served_providers)
+        customer = customers.current
         summary = await read_billing(session, services.drivers, identity, customer)
         visit = await read_outcome(session, identity)
         spend: Spend | None = None
@@ -63,10 +64,10 @@ async def load_page(
                 away = VisitKind(trips[0].kind) if trips else None
             entries = await read_feed(session, customer, plan_alone=not may_see_invoices)
             if may_see_invoices:
-                spend = await read_spend(session, customer, now, services.settings.zone)
-                invoices = await read_invoices(session, customer, cursor)
+                spend = await read_spend(session, customers, now, services.settings.zone)
+                invoices = await read_invoices(session, customers, cursor)
                 if cursor is not None and not invoices.rows:
-                    invoices = await read_invoices(session, customer)
+                    invoices = await read_invoices(session, customers)
     return BillingPage(
         summary=summary,
         shows_account=customer is not None and may_see_invoices,
