@@ -404,10 +404,17 @@ def _if_ours(holder: Customer, payer: Payer) -> str:
         CustomerDeleted: it is, and was archived.
         ProviderRejected: it is another's, or the team's before the present one.
     """
-    if mapping.team_of(holder.custom_data) != payer.team_id:
+    team_id = mapping.team_of(holder.custom_data)
+    if team_id is None:
         raise ProviderRejected(
             f"Paddle has another customer ({holder.id}) with the e-mail address that this team's would "
-            f"get. Whoever runs the site can link it, once sure that it is the team's: {_link(payer, holder)}"
+            f"get. Whoever runs the site can link it, once sure that it is the team's: {_link(payer, holder.id)}"
+        )
+    if team_id != payer.team_id:
+        raise ProviderRejected(
+            f"Another team's customer ({holder.id}) has the e-mail address that this team's would get, and "
+            "Paddle gives each to one customer only. Whoever runs the site can create a customer with "
+            f"another one in Paddle's dashboard, and link it: {_link(payer, 'ctm_…')}"
         )
     if mapping.generation_of(holder.custom_data) == payer.generation:
         if mapping.is_archived(holder):
@@ -416,12 +423,12 @@ def _if_ours(holder: Customer, payer: Payer) -> str:
     raise ProviderRejected(
         f"Paddle keeps this team's former customer ({holder.id}) and takes no second one with its e-mail "
         "address. Whoever runs the site must make it active in Paddle's dashboard, and link it again: "
-        f"{_link(payer, holder)}"
+        f"{_link(payer, holder.id)}"
     )
 
 
-def _link(payer: Payer, holder: Customer) -> str:
-    return f"billing-ui customers link --team {payer.team_id} --customer {holder.id}"
+def _link(payer: Payer, customer_id: str) -> str:
+    return f"billing-ui customers link --team {payer.team_id} --customer {customer_id}"
 
 
 def _page_of(
