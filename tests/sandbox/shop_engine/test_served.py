@@ -204,3 +204,15 @@ def test_an_endpoint_that_was_switched_off_is_told_of_nothing(
     control.post("/webhooks", json=wanted).raise_for_status()
     do("create_customer", email="b@example.com")
     assert control.post("/webhooks/flush", json={}).json()["delivered"] == 1
+
+
+def test_what_waits_for_an_endpoint_that_is_switched_off_is_dropped(
+    control: httpx.Client, do: Do, receiver: Receiver
+) -> None:
+    wanted = {"url": receiver.url, "secret": "s1", "id": "mine"}
+    control.post("/webhooks", json=wanted).raise_for_status()
+    control.post("/webhook_faults", json={"kind": "delayed", "seconds": 60}).raise_for_status()
+    do("create_customer", email="a@example.com")
+    control.delete("/webhooks/mine").raise_for_status()
+    counts = control.post("/webhooks/flush", json={}).json()
+    assert (counts["failed"], receiver.came) == (1, [])
