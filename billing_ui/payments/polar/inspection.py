@@ -139,7 +139,7 @@ async def _scopes(client: PolarClient) -> list[Finding]:
         "customers:read": lambda: client.customers.list(limit=1),
         "customers:write": lambda: client.customers.update(_NOBODY),
         "customer_sessions:write": lambda: client.customer_sessions.create(customer_id=_NOBODY),
-        "members:read": lambda: client.customers.members.list(_NOBODY, limit=1),
+        "members:read": lambda: client.customers.members.get(_NOBODY, _NOBODY),
         "checkouts:write": lambda: client.checkouts.create(products=[_NOBODY]),
         "subscriptions:read": lambda: client.subscriptions.list(limit=1),
         "orders:read": lambda: client.orders.list(limit=1),
