@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 from tests.sandbox.browser import Browser, Page
 from tests.sandbox.shop_engine.conftest import Do
+from tests.sandbox.shop_engine.plain import PlainDialect
 
 BACK = "https://app.example.com/billing?from=portal&x=1"
 GOOD_CARD = {"Card number": "5555 5555 5555 4444", "Expiry": "08 / 39", "CVC": "123"}
@@ -87,6 +88,18 @@ def test_a_plan_change_shows_the_money_first_and_then_happens(
     assert (now["price"], now["quantity"]) == (prices["Team"], 10)
     [change] = do("find", kind="invoice", where={"reason": "change"})["records"]
     assert f"{change['total'] / 100:.2f}" == due[1]
+
+
+def test_where_a_provider_has_no_such_page_no_plan_is_changed(
+    do: Do, customer: str, prices: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do("subscribe", customer_id=customer, price_id=prices["Pro"])
+    monkeypatch.setattr(PlainDialect, "portal_changes_plans", False)
+    page = enter(do, customer)
+    assert "Update plan" not in page.buttons
+    assert "Cancel plan" in page.buttons
+    bold = page.browser.open(f"{page.url}/plans/{subscription(do, customer)['id']}/update")
+    assert bold.status == 404
 
 
 def test_a_change_whose_payment_fails_is_explained_and_not_made(

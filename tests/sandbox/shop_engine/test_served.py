@@ -107,6 +107,8 @@ def test_operations_answer_the_record_that_came_of_them(do: Do) -> None:
         ({"do": "cancel", "subscription_id": "x", "why": 1}, 400, "why: Extra inputs"),
         ({"do": "cancel", "subscription_id": 5}, 400, "valid string"),
         ({"do": "create_customer", "email": "a@b.c", "address": {"town": "x"}}, 400, "town"),
+        ({"do": "find", "kind": "invoice", "id": "x"}, 400, "id: Extra inputs"),
+        ({"do": "pay", "invoice_id": "x", "card": None}, 400, "card: Extra inputs"),
         ({"do": "cancel", "subscription_id": "x"}, 404, "There is no subscription x."),
         ({"do": "show", "kind": "unicorn", "record_id": "x"}, 400, "kind"),
         ({"do": "find", "kind": "invoice", "where": {"no') OR 1": 1}}, 400, "no such field"),
