@@ -190,7 +190,7 @@ async def test_the_sdk_reads_every_event_that_is_sent(polar: Polar) -> None:
 def test_the_embedded_sandbox_has_a_secret_of_its_own() -> None:
     own = webhooks.webhook_secrets(make_settings(secret_key="one"))
     assert own != webhooks.webhook_secrets(make_settings(secret_key="two"))
-    assert own[0].startswith("whsec_")
+    assert own[0].startswith("polar_whs_")
     real = make_settings(polar_access_token="polar_oat_1", polar_webhook_secret=" a ,b,")
     assert webhooks.webhook_secrets(real) == ("a", "b")
     assert webhooks.webhook_secrets(make_settings(polar_access_token="polar_oat_1")) == ()
