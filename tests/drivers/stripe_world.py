@@ -92,6 +92,13 @@ class StripeWorld:
 
     # ------------------------------------------------------------ subscriptions
 
+    def buy(self, checkout: str) -> str:
+        page = self._get(f"payment_pages/{checkout}")
+        card = self._create("payment_methods", {"type": "card", "card": {"token": "tok_visa"}})
+        wish = {"payment_method": card["id"], "expected_amount": page["amount"]}
+        self._create(f"payment_pages/{checkout}/confirm", wish)
+        return str(self._get(f"checkout/sessions/{checkout}")["subscription"])
+
     def subscribe(
         self, customer: str, offer: Offer, quantity: int = 1, trial_days: int | None = None
     ) -> str:
