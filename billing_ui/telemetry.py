@@ -28,7 +28,9 @@ _SECRETS_IN_TEXT: Final = (
     ),
     (re.compile(r"(?i)\b((?:__Host-)?billing_session=)[^\s;,\"']+"), rf"\1{_HIDDEN}"),
     (
-        re.compile(r"(?i)([?&;](?:ticket|token|session|code|state|key)=)[^&\s\"'#]+"),
+        re.compile(
+            r"(?i)([?&;](?:ticket|(?:[a-z_]+_)?token|session|code|state|key|signature|_ptxn|cart)=)[^&\s\"'#]+"
+        ),
         rf"\1{_HIDDEN}",
     ),
     # A route's template, with its name in braces, may stay.
@@ -38,6 +40,18 @@ _SECRETS_IN_TEXT: Final = (
     (re.compile(r"(/c/pay/)[^\s?\"']+"), rf"\1{_HIDDEN}"),
     (
         re.compile(r"(//(?:[a-z0-9-]+\.)*(?:billing|checkout|buy|invoice)\.stripe\.com/)[^\s\"']+"),
+        rf"\1{_HIDDEN}",
+    ),
+    (re.compile(r"(//(?:(?:sandbox|buy)\.)?polar\.sh/)[^\s\"']+"), rf"\1{_HIDDEN}"),
+    # A store's pages; the API's own addresses may stay.
+    (
+        re.compile(r"(//(?!api\.)[a-z0-9-]+\.lemonsqueezy\.com/)[^\s\"']+"),
+        rf"\1{_HIDDEN}",
+    ),
+    (
+        re.compile(
+            r"(//(?:sandbox-)?(?:customer-portal|checkout|buy|pay)\.paddle\.(?:com|io)/)[^\s\"']+"
+        ),
         rf"\1{_HIDDEN}",
     ),
     # A database or Redis URL with its password.
@@ -135,6 +149,7 @@ def configure_logging(*, json: bool | None = None, level: int = logging.INFO) ->
     # writes a line of its own for each request.
     for name in (
         "stripe",
+        "urllib3",
         "httpx",
         "httpcore",
         "aiosqlite",

@@ -1,6 +1,7 @@
 """Which customer a team has at a provider, and making sure that it never has two."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
@@ -74,6 +75,19 @@ class KnownCustomer(Protocol):
 AnyCustomer = TypeVar("AnyCustomer", bound=KnownCustomer)
 
 
+@dataclass(frozen=True)
+class TeamCustomers:
+    """A team's customers.
+
+    Attributes:
+        current: the one that counts, as `choose_customer` says; None without any.
+        ids: our ids of all it has or had, at whichever provider: its invoices are of all of them.
+    """
+
+    current: Customer | None
+    ids: tuple[UUID, ...]
+
+
 def choose_customer(
     rows: Sequence[AnyCustomer], providers: Sequence[str], live: Collection[UUID] = ()
 ) -> AnyCustomer | None:
@@ -102,14 +116,24 @@ def choose_customer(
     )
 
 
+async def customers_of(
+    session: AsyncSession, team_id: UUID, providers: Sequence[str]
+) -> TeamCustomers:
+    """Return a team's customers, in one query; arguments as for `choose_customer`."""
+    query = select(Customer, HAS_LIVE_PLAN).where(
+        Customer.team_id == team_id, col(Customer.provider_customer_id).is_not(None)
+    )
+    found = (await session.exec(query)).all()
+    live = {customer.id for customer, has_plan in found if has_plan}
+    current = choose_customer([customer for customer, _ in found], providers, live)
+    return TeamCustomers(current, tuple(customer.id for customer, _ in found))
+
+
 async def current_customer(
     session: AsyncSession, team_id: UUID, providers: Sequence[str]
 ) -> Customer | None:
-    """Return the team's customer as `choose_customer` does, in one query."""
-    query = select(Customer, HAS_LIVE_PLAN).where(Customer.team_id == team_id)
-    found = (await session.exec(query)).all()
-    live = {customer.id for customer, has_plan in found if has_plan}
-    return choose_customer([customer for customer, _ in found], providers, live)
+    """Return the team's customer that counts; arguments as for `choose_customer`."""
+    return (await customers_of(session, team_id, providers)).current
 
 
 def driver_of(drivers: Drivers, customer: KnownCustomer | None) -> Driver:

@@ -4,7 +4,6 @@ import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field
 from sqlalchemy import ColumnElement, func, literal, tuple_
@@ -13,9 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.customers import current_customer
+from billing_ui.billing.customers import TeamCustomers, customers_of
 from billing_ui.billing.services import Services
-from billing_ui.models import Customer, Invoice
+from billing_ui.models import Invoice
 from billing_ui.models.columns import UtcDateTime, left_out
 from billing_ui.payments.types import Frozen, InvalidRequest
 
@@ -67,7 +66,7 @@ NO_INVOICES: Final = InvoicePage((), 0, 0, 0, None, None)
 async def load_invoices(
     services: Services, identity: Identity, cursor: str | None = None, limit: int = 8
 ) -> InvoicePage:
-    """Return a page of the team's invoices.
+    """Return a page of the team's invoices, of all customers that it has or had.
 
     Pages hang on an invoice, not on a count: a new invoice shifts no page that someone is reading.
 
@@ -81,25 +80,26 @@ async def load_invoices(
     """
     team_id = require(identity, Action.VIEW_INVOICES)
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, services.settings.served_providers)
-        return await read_invoices(session, customer, cursor, limit)
+        customers = await customers_of(session, team_id, services.settings.served_providers)
+        return await read_invoices(session, customers, cursor, limit)
 
 
 async def read_invoices(
-    session: AsyncSession, customer: Customer | None, cursor: str | None = None, limit: int = 8
+    session: AsyncSession, customers: TeamCustomers, cursor: str | None = None, limit: int = 8
 ) -> InvoicePage:
-    """Return what `load_invoices` does, of a customer whose invoices whoever asks may see; none without one.
+    """Return what `load_invoices` does, of a team whose invoices whoever asks may see.
 
     Raises:
         InvalidRequest: the cursor is none of ours.
     """
     place = _parse(cursor) if cursor else None
-    if customer is None:
+    if not customers.ids:
         return NO_INVOICES
     limit = min(max(limit, 1), MAX_LIMIT)
-    rows, more = await _read(session, customer.id, place, limit)
-    total = await _count(session, customer.id)
-    before = await _count(session, customer.id, newer_than=rows[0]) if rows and place else 0
+    theirs = belong_to(customers)
+    rows, more = await _read(session, theirs, place, limit)
+    total = await _count(session, theirs)
+    before = await _count(session, theirs, newer_than=rows[0]) if rows and place else 0
     if not rows:
         return InvoicePage((), 0, 0, total, None, None)
     going_back = place is not None and place.side == "newer"
@@ -113,17 +113,19 @@ async def read_invoices(
     )
 
 
+def belong_to(customers: TeamCustomers) -> ColumnElement[bool]:
+    """Return the condition that an invoice is one of a team's."""
+    owner, ids = col(Invoice.customer_id), customers.ids
+    # Of one customer the index has them in their order.
+    return owner == ids[0] if len(ids) == 1 else owner.in_(ids)
+
+
 async def _read(
-    session: AsyncSession, customer_id: UUID, place: _Cursor | None, limit: int
+    session: AsyncSession, theirs: ColumnElement[bool], place: _Cursor | None, limit: int
 ) -> tuple[list[Invoice], bool]:
     """Return at most `limit` invoices, newest first, and whether there are more on that side."""
     key = tuple_(col(Invoice.created_at), col(Invoice.id))
-    query = (
-        select(Invoice)
-        .options(left_out(Invoice.raw))
-        .where(Invoice.customer_id == customer_id)
-        .limit(limit + 1)
-    )
+    query = select(Invoice).options(left_out(Invoice.raw)).where(theirs).limit(limit + 1)
     newest_first = (col(Invoice.created_at).desc(), col(Invoice.id).desc())
     if place is None:
         query = query.order_by(*newest_first)
@@ -141,9 +143,9 @@ async def _read(
 
 
 async def _count(
-    session: AsyncSession, customer_id: UUID, *, newer_than: Invoice | None = None
+    session: AsyncSession, theirs: ColumnElement[bool], *, newer_than: Invoice | None = None
 ) -> int:
-    query = select(func.count()).where(col(Invoice.customer_id) == customer_id)
+    query = select(func.count()).select_from(Invoice).where(theirs)
     if newer_than is not None:
         query = query.where(
             tuple_(col(Invoice.created_at), col(Invoice.id)) > _position(newer_than)

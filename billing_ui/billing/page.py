@@ -6,13 +6,14 @@ from datetime import datetime
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.customers import current_customer
+from billing_ui.billing.customers import customers_of
 from billing_ui.billing.feed import FeedEntry, read_feed
 from billing_ui.billing.invoices import NO_INVOICES, InvoicePage, read_invoices
 from billing_ui.billing.services import Services
 from billing_ui.billing.spend import Spend, read_spend
 from billing_ui.billing.summary import BillingSummary, read_billing
 from billing_ui.billing.visits import VisitBanner, read_away, read_outcome
+from billing_ui.models import VisitKind
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class BillingPage:
     """What `load_billing`, `load_spend`, `load_feed`, `load_invoices` and `latest_outcome` return.
 
     Attributes:
-        away: whether they went to a portal that has no way back, and have not said yet that they are back.
+        away: where they went to that has no way back, until they say that they are back; None when nowhere.
         shows_account: whether there is more to show than the plan, and whoever asks may see it; without
             it there is no spend and no invoice.
     """
@@ -31,7 +32,7 @@ class BillingPage:
     entries: Sequence[FeedEntry]
     invoices: InvoicePage
     visit: VisitBanner | None
-    away: bool
+    away: VisitKind | None
 
 
 async def load_page(
@@ -49,22 +50,24 @@ async def load_page(
     team_id = require(identity, Action.VIEW_PLAN)
     may_see_invoices = identity.may(Action.VIEW_INVOICES)
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, services.settings.served_providers)
+        customers = await customers_of(session, team_id, services.settings.served_providers)
+        customer = customers.current
         summary = await read_billing(session, services.drivers, identity, customer)
         visit = await read_outcome(session, identity)
         spend: Spend | None = None
         entries: Sequence[FeedEntry] = ()
         invoices = NO_INVOICES
-        away = False
+        away: VisitKind | None = None
         if customer is not None:
-            if not summary.capabilities.returns and not summary.mismatch:
-                away = bool(await read_away(session, identity, customer))
+            if not summary.mismatch:
+                trips = await read_away(session, identity, customer, summary.capabilities)
+                away = VisitKind(trips[0].kind) if trips else None
             entries = await read_feed(session, customer, plan_alone=not may_see_invoices)
             if may_see_invoices:
-                spend = await read_spend(session, customer, now, services.settings.zone)
-                invoices = await read_invoices(session, customer, cursor)
+                spend = await read_spend(session, customers, now, services.settings.zone)
+                invoices = await read_invoices(session, customers, cursor)
                 if cursor is not None and not invoices.rows:
-                    invoices = await read_invoices(session, customer)
+                    invoices = await read_invoices(session, customers)
     return BillingPage(
         summary=summary,
         shows_account=customer is not None and may_see_invoices,

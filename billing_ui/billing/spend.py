@@ -12,9 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.customers import current_customer
+from billing_ui.billing.customers import TeamCustomers, customers_of
+from billing_ui.billing.invoices import belong_to
 from billing_ui.billing.services import Services
-from billing_ui.models import Customer, Invoice
+from billing_ui.models import Invoice
 
 MONTHS: Final = 12
 _FEWEST_INVOICES: Final = 2
@@ -63,16 +64,16 @@ async def load_spend(services: Services, identity: Identity, now: datetime) -> S
     """
     team_id = require(identity, Action.VIEW_INVOICES)
     async with services.database.read() as session:
-        customer = await current_customer(session, team_id, services.settings.served_providers)
-        if customer is None:
-            return None
-        return await read_spend(session, customer, now, services.settings.zone)
+        customers = await customers_of(session, team_id, services.settings.served_providers)
+        return await read_spend(session, customers, now, services.settings.zone)
 
 
 async def read_spend(
-    session: AsyncSession, customer: Customer, now: datetime, zone: ZoneInfo
+    session: AsyncSession, customers: TeamCustomers, now: datetime, zone: ZoneInfo
 ) -> Spend | None:
-    """Return what `load_spend` does, of a customer that whoever asks may see, by the months of `zone`."""
+    """Return what `load_spend` does, of a team whose invoices whoever asks may see, by the months of `zone`."""
+    if customers.current is None:
+        return None
     begins = _month_starts(now, zone)
     # SQL's own months are in UTC on one database and need its time zones on the other.
     bucket = case(
@@ -90,7 +91,7 @@ async def read_spend(
             func.count(),
         )
         .where(
-            Invoice.customer_id == customer.id,
+            belong_to(customers),
             Invoice.created_at >= begins[0],
             Invoice.amount_paid > 0,
         )
@@ -105,7 +106,8 @@ async def read_spend(
         counts[currency] += count
     if not counts:
         return None
-    main = customer.currency if customer.currency in counts else max(counts, key=counts.__getitem__)
+    theirs = customers.current.currency
+    main = theirs if theirs in counts else max(counts, key=counts.__getitem__)
     if counts[main] < _FEWEST_INVOICES:
         return None
     return Spend(

@@ -16,7 +16,7 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.changes import Change, NextDate, load_changes
 from billing_ui.billing.comparison import next_date
-from billing_ui.billing.customers import current_customer, usable_customer
+from billing_ui.billing.customers import current_customer, driver_of, usable_customer
 from billing_ui.billing.fetches import mark_out_of_date
 from billing_ui.billing.return_urls import BILLING_PAGE, RETURN_PAGE, SIGN_IN_PAGE
 from billing_ui.billing.services import Services
@@ -26,7 +26,7 @@ from billing_ui.database import Database
 from billing_ui.direct import Direct
 from billing_ui.models import Customer, CustomerSnapshot, PortalVisit, VisitKind
 from billing_ui.models.columns import left_out, table_of
-from billing_ui.payments.types import FlowType, PaymentError, Snapshot
+from billing_ui.payments.types import Capabilities, FlowType, PaymentError, Snapshot
 from billing_ui.settings import Settings
 
 _ACTIONS: Final = {
@@ -210,7 +210,7 @@ async def visited_provider(
 
 
 async def come_back(services: Services, identity: Identity) -> None:
-    """Fetch the team's billing anew, because somebody says that they are back from a portal without a way back.
+    """Fetch the team's billing anew, because somebody says that they are back from where no link leads back.
 
     What came of their last trip is told as after any other; of those before it, it is not.
 
@@ -222,7 +222,8 @@ async def come_back(services: Services, identity: Identity) -> None:
     team_id, providers = require(identity, Action.SYNC), services.settings.served_providers
     async with services.database.read() as session:
         customer = usable_customer(await current_customer(session, team_id, providers), providers)
-        away = await read_away(session, identity, customer)
+        capabilities = driver_of(services.drivers, customer).capabilities
+        away = await read_away(session, identity, customer, capabilities)
     if not away:
         await sync_customer(services, customer.id)
         return
@@ -238,10 +239,25 @@ async def come_back(services: Services, identity: Identity) -> None:
 
 
 async def read_away(
-    session: AsyncSession, identity: Identity, customer: Customer
+    session: AsyncSession, identity: Identity, customer: Customer, capabilities: Capabilities
 ) -> Sequence[PortalVisit]:
-    """Return the person's trips to the portal of `customer` that they have not come back from, the last one first."""
-    if not (identity.may(Action.SYNC) and identity.may(Action.VIEW_INVOICES)):
+    """Return the person's trips that no link leads back from, and that they have not come back from.
+
+    Args:
+        capabilities: of the provider of `customer`.
+
+    Returns:
+        The last one first.
+    """
+    kinds = [
+        kind.value
+        for kind, returns in (
+            (VisitKind.PORTAL, capabilities.returns),
+            (VisitKind.CHECKOUT, capabilities.checkout_returns),
+        )
+        if not returns
+    ]
+    if not kinds or not (identity.may(Action.SYNC) and identity.may(Action.VIEW_INVOICES)):
         return ()
     query = (
         select(PortalVisit)
@@ -252,7 +268,7 @@ async def read_away(
             col(PortalVisit.returned_at).is_(None),
             col(PortalVisit.dismissed_at).is_(None),
             PortalVisit.customer_id == customer.id,
-            PortalVisit.kind == VisitKind.PORTAL.value,
+            col(PortalVisit.kind).in_(kinds),
             col(PortalVisit.created_at) > utc_now() - _OPEN_FOR,
         )
         .order_by(col(PortalVisit.created_at).desc())

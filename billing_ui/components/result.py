@@ -30,12 +30,18 @@ def visit_result() -> rx.Component:
 
 
 def back_again() -> rx.Component:
-    """Return the banner for somebody whom no link in the provider's portal leads back here."""
+    """Return the banner for somebody whom no link at the provider leads back here."""
     return rx.cond(
-        BillingState.away,
+        BillingState.away != "",
         banner(
-            f"You opened {BillingState.provider}'s portal.",
-            rx.el.p("What you change there appears here by itself."),
+            f"You opened {BillingState.provider}'s {BillingState.away}.",
+            rx.el.p(
+                rx.cond(
+                    BillingState.away == "checkout",
+                    "What you buy there appears here by itself.",
+                    "What you change there appears here by itself.",
+                )
+            ),
             tone="gray",
             icon_name="clock",
             role="status",

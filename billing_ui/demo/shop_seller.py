@@ -29,7 +29,7 @@ class ShopSeller:
 
     async def create_catalog(self, at: datetime) -> None:
         """Create the plans and their prices."""
-        for plan in PLANS:
+        for position, plan in enumerate(PLANS, start=1):
             made = await self._do(
                 "create_plan",
                 at,
@@ -37,6 +37,7 @@ class ShopSeller:
                 description=plan.description,
                 features=plan.features,
                 unit_label=plan.unit_label,
+                metadata={"position": str(position)},
                 prices=[
                     {"amount": plan.usd * months, "interval": interval}
                     for interval, months in MONTHS_PAID

@@ -92,6 +92,7 @@ class Capabilities(Frozen):
     Attributes:
         events_as_delivered: whether the list of events has them under the ids that webhooks bring them with.
         returns: whether its portal links back to an address that we name.
+        checkout_returns: whether its checkout does, once something was bought.
         plan_changes: whether its portal lets people switch to another plan.
         portal_configurations: whether its portal is told by a configuration what to offer, which we make.
         lists_by_time: whether its lists can be narrowed down to a range of `created`.
@@ -106,6 +107,7 @@ class Capabilities(Frozen):
     event_list: bool
     events_as_delivered: bool = True
     returns: bool = True
+    checkout_returns: bool = True
     plan_changes: bool = True
     portal_configurations: bool = False
     lists_by_time: bool = True

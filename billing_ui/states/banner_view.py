@@ -77,7 +77,7 @@ def _banner_view(
 ) -> BannerView:
     match banner:
         case PaymentFailed():
-            return _failed(banner, provider, reader, named=named, payment=payment)
+            return _failed(banner, provider, reader, named=named, portal=portal, payment=payment)
         case OnHold():
             return _to_pay(
                 BannerView(
@@ -117,16 +117,29 @@ def _banner_view(
 
 
 def _failed(
-    banner: PaymentFailed, provider: str, reader: Reader, *, named: bool, payment: bool
+    banner: PaymentFailed,
+    provider: str,
+    reader: Reader,
+    *,
+    named: bool,
+    portal: bool,
+    payment: bool,
 ) -> BannerView:
     amount = None if banner.amount is None else reader.money(banner.amount, banner.currency)
     what = f"Payment of {amount}" if amount else "Your last payment"
     again = banner.next_attempt_at
     means = "card" if banner.by_card else "payment method"
-    mend = f"Update your {means}" if payment else "Pay the invoice"
+    name, mend = provider_name(provider), ""
+    if payment:
+        mend = f"Update your {means}"
+    elif banner.pay_url:
+        mend = "Pay the invoice"
+    elif portal:
+        # Manage Billing, below, leads to where that is done.
+        mend = f"Update your {means} in {name}'s portal"
     sentences = (
-        f"{provider_name(provider)} tries again on {reader.date(again)}." if again else "",
-        f"{mend} to keep {banner.plan}." if payment or banner.pay_url else "",
+        f"{name} tries again on {reader.date(again)}." if again else "",
+        f"{mend} to keep {banner.plan}." if mend else "",
     )
     return BannerView(
         tone="red",

@@ -90,7 +90,8 @@ class BillingState(rx.State):
     team_name: str = ""
     provider: str = ""
     returns: bool = True
-    away: bool = False
+    away: str = ""
+    """Where they went that no link leads back from: "portal" or "checkout"."""
     contact: str = ""
     mismatch: Problem = Problem()
     may_manage: bool = False
@@ -339,7 +340,7 @@ async def _show(state: BillingState, identity: Identity) -> bool:
     _show_invoices(state, page.invoices, reader)
     _show_result(state, page.visit, reader)
     _show_news(state, page.entries, reader)
-    state.away = page.away
+    state.away = page.away.value if page.away else ""
     state.broken = False
     state.loaded = True
     return summary.out_of_date and not summary.mismatch

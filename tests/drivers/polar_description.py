@@ -77,6 +77,16 @@ class _Request:
     parameters: RequestParameters
 
 
+@dataclass
+class _Answer:
+    """An answer in the form in which the validator takes it."""
+
+    status_code: int
+    content_type: str
+    headers: Headers
+    data: bytes | None
+
+
 def _is_uuid(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(UUID(value))
@@ -104,16 +114,7 @@ def _api() -> tuple[OpenAPI, dict[str, Any]]:
 def complaint(asked: Asked) -> str:
     """Return what is wrong with a request, by Polar's description; empty when nothing is."""
     api, document = _api()
-    request = _Request(
-        host_url=_SERVER,
-        path=asked.path,
-        method=asked.method.lower(),
-        body=asked.body or None,
-        content_type=asked.headers.get("content-type", "").partition(";")[0],
-        parameters=RequestParameters(
-            query=ImmutableMultiDict(asked.query), header=Headers(asked.headers)
-        ),
-    )
+    request = _request(asked)
     try:
         with warnings.catch_warnings():
             # It knows of ways to sign in that the validator does not.
@@ -127,6 +128,37 @@ def complaint(asked: Asked) -> str:
         {name for name, _ in asked.query if name.partition("[")[0] != "metadata"} - known
     )
     return f"{asked.method} {asked.path}: unknown {', '.join(unknown)}" if unknown else ""
+
+
+def complaint_of_answer(asked: Asked, answer: httpx.Response) -> str:
+    """Return what is wrong with what a request was answered; empty when nothing is."""
+    api, _ = _api()
+    answered = _Answer(
+        status_code=answer.status_code,
+        content_type=answer.headers.get("content-type", ""),
+        headers=Headers(dict(answer.headers)),
+        data=answer.content or None,
+    )
+    try:
+        api.validate_response(_request(asked), answered)
+    except OpenAPIError as error:
+        reasons = getattr(error.__cause__, "schema_errors", None) or [error.__cause__]
+        told = "; ".join(str(getattr(one, "message", one)) for one in reasons)
+        return f"{asked.method} {asked.path}: {error!s:.80} {told}"
+    return ""
+
+
+def _request(asked: Asked) -> _Request:
+    return _Request(
+        host_url=_SERVER,
+        path=asked.path,
+        method=asked.method.lower(),
+        body=asked.body or None,
+        content_type=asked.headers.get("content-type", "").partition(";")[0],
+        parameters=RequestParameters(
+            query=ImmutableMultiDict(asked.query), header=Headers(asked.headers)
+        ),
+    )
 
 
 def operation_of(asked: Asked) -> str:

@@ -15,6 +15,14 @@ _CARDS = {
     "4242424242424242": "pm_card_visa",
     "5555555555554444": "pm_card_mastercard",
 }
+_STATES = {
+    "active": SubscriptionState.ACTIVE,
+    "trialing": SubscriptionState.TRIALING,
+    "past_due": SubscriptionState.PAST_DUE,
+    "unpaid": SubscriptionState.UNPAID,
+    "incomplete": SubscriptionState.INCOMPLETE,
+    "canceled": SubscriptionState.ENDED,
+}
 Json = dict[str, Any]
 
 
@@ -83,6 +91,13 @@ class StripeWorld:
         )
 
     # ------------------------------------------------------------ subscriptions
+
+    def buy(self, checkout: str) -> str:
+        page = self._get(f"payment_pages/{checkout}")
+        card = self._create("payment_methods", {"type": "card", "card": {"token": "tok_visa"}})
+        wish = {"payment_method": card["id"], "expected_amount": page["amount"]}
+        self._create(f"payment_pages/{checkout}/confirm", wish)
+        return str(self._get(f"checkout/sessions/{checkout}")["subscription"])
 
     def subscribe(
         self, customer: str, offer: Offer, quantity: int = 1, trial_days: int | None = None
@@ -206,12 +221,7 @@ def _flattened(value: Any, name: str = "") -> list[tuple[str, str]]:
 
 def _true_subscription(one: Json, plan: str) -> TrueSubscription:
     [item] = one["items"]["data"]
-    states = {
-        "active": SubscriptionState.ACTIVE,
-        "trialing": SubscriptionState.TRIALING,
-        "canceled": SubscriptionState.ENDED,
-    }
-    state = states[one["status"]]
+    state = _STATES[one["status"]]
     if state is not SubscriptionState.ENDED and one["pause_collection"]:
         state = SubscriptionState.PAUSED
     elif state is not SubscriptionState.ENDED and one["cancel_at"]:

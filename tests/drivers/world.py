@@ -186,6 +186,9 @@ class World(Protocol):
     def add_card(self, customer: str, number: str = "4242424242424242") -> None:
         """Give a customer a card, which is charged from now on."""
 
+    def buy(self, checkout: str) -> str:
+        """Pay for what an open checkout sells with a new card; return the id of the subscription."""
+
     def subscribe(
         self, customer: str, offer: Offer, quantity: int = 1, trial_days: int | None = None
     ) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from billing_ui.sandbox.core.faults import Faults
 from billing_ui.sandbox.core.outbox import Delivery
 from billing_ui.sandbox.core.store import Store
 from billing_ui.sandbox.server import Clock
 from billing_ui.sandbox.stripe.account import Account
+from billing_ui.sandbox.stripe.imitation import imitate
 from billing_ui.sandbox.stripe.pruning import AT_ONCE, prune
 
 DAY = 24 * 3600
@@ -91,7 +93,9 @@ async def test_the_clock_forgets_everything_that_is_old_when_it_ticks(
             account.store.remember(f"key_{index}", "", 200, "{}", BEGIN)
     hands.at += 2 * DAY
     account.store.remember("young", "", 200, "{}", int(hands.at))
-    ticking = asyncio.create_task(Clock(account).run())
+    ticking = asyncio.create_task(
+        Clock(imitate(account.store, Faults(), account.origin, account.name)).run()
+    )
     async with asyncio.timeout(30):
         while any(  # noqa: ASYNC110 - nothing rings when the clock is done
             account.store.remembered(f"key_{index}", 0) for index in range(number)

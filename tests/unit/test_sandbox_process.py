@@ -1,5 +1,9 @@
 """The embedded sandbox: one for all processes of an installation, and handed on when its keeper ends."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -9,8 +13,14 @@ from filelock import FileLock
 from billing_ui import sandbox_process
 from billing_ui.billing.services import Services
 from billing_ui.payments.stripe.webhooks import webhook_secrets
-from billing_ui.sandbox_process import SandboxUnavailable, connect_webhooks, embedded_sandbox
-from billing_ui.settings import EventsMode, Settings
+from billing_ui.sandbox_process import (
+    SandboxUnavailable,
+    at_sandbox,
+    connect_webhooks,
+    embedded_sandbox,
+    wants_embedded_sandbox,
+)
+from billing_ui.settings import EventsMode, Provider, Settings
 from tests.conftest import free_port
 
 
@@ -113,3 +123,68 @@ async def test_a_sandbox_that_cannot_be_told_is_said_in_a_sentence(settings: Set
     with pytest.raises(SandboxUnavailable, match="webhooks"):
         await connect_webhooks(services, f"http://127.0.0.1:{free_port()}")
     await services.close()
+
+
+@pytest.mark.parametrize("provider", [one for one in Provider if one is not Provider.STRIPE])
+async def test_it_imitates_the_active_provider_and_tells_the_app_of_what_happens(
+    settings: Settings, provider: Provider
+) -> None:
+    settings = settings.model_copy(update={"payment_provider": provider})
+    came: list[tuple[str, bytes, dict[str, str]]] = []
+    with listening(came) as address:
+        settings = settings.model_copy(update={"api_url": address})
+        services = Services.open(settings)
+        async with embedded_sandbox(settings) as url:
+            for _ in range(2):
+                await connect_webhooks(services, url)
+            async with httpx.AsyncClient(base_url=f"{url}/_control", trust_env=False) as control:
+                for what in (
+                    {"do": "create_customer", "email": "a@example.com", "id": "7"},
+                    {"do": "add_card", "customer_id": "7"},
+                    {"do": "create_plan", "name": "Pro", "prices": [{"amount": 900, "id": "8"}]},
+                    {"do": "subscribe", "customer_id": "7", "price_id": "8"},
+                ):
+                    (await control.post("/shop", json=what)).raise_for_status()
+                delivered = (await control.post("/webhooks/flush", json={})).json()["delivered"]
+        assert delivered == len(came) > 0
+        for path, body, headers in came:
+            assert path == f"/api/webhooks/{provider}"
+            assert services.drivers.active.verify_webhook(headers, body).type
+        await services.close()
+    assert (settings.data_directory / f"sandbox-{provider}.db").exists()
+
+
+def test_an_address_says_that_another_sandbox_runs(settings: Settings) -> None:
+    settings = settings.model_copy(update={"payment_provider": Provider.POLAR})
+    assert wants_embedded_sandbox(settings)
+    there = at_sandbox(settings, "http://127.0.0.1:1")
+    assert there.polar_api_base == "http://127.0.0.1:1"
+    assert not wants_embedded_sandbox(there)
+    assert at_sandbox(there, "http://127.0.0.1:2").polar_api_base == "http://127.0.0.1:1"
+
+
+@contextmanager
+def listening(came: list[tuple[str, bytes, dict[str, str]]]) -> Iterator[str]:
+    """Take every POST into `came`: path, body and headers; yields the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            came.append((self.path, body, headers))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

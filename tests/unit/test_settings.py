@@ -64,6 +64,7 @@ def test_the_text_of_settings_holds_no_secret() -> None:
         ("SANDBOX_PORT", "0"),
         ("TIME_ZONE", "Mars/hunter2"),
         ("PAYMENT_PROVIDER", "hunter2"),
+        ("POLAR_API_BASE", "ftp://hunter2.example"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_line_that_names_it(
@@ -102,11 +103,60 @@ def test_a_key_that_is_set_is_the_one_used(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("key", ["sk_live_1", "rk_live_1"])
-def test_a_live_key_needs_a_secret_key_of_its_own(key: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("stripe_secret_key", "sk_live_1"),
+        ("stripe_secret_key", "rk_live_1"),
+        ("paddle_api_key", "pdl_live_apikey_1"),
+    ],
+)
+def test_a_live_key_needs_a_secret_key_of_its_own(setting: str, key: str) -> None:
     with pytest.raises(ValidationError, match="SECRET_KEY is required"):
-        make(stripe_secret_key=SecretStr(key))
-    assert make(stripe_secret_key=SecretStr(key), secret_key=SecretStr("x")).live
+        make(**{setting: SecretStr(key)})
+    assert make(**{setting: SecretStr(key)}, secret_key=SecretStr("x")).live
+
+
+# ---------------------------------------------------------------- providers
+
+
+def test_the_active_provider_is_served_before_the_legacy_ones() -> None:
+    settings = make(
+        payment_provider="polar",
+        legacy_providers="stripe, paddle,stripe",
+        stripe_secret_key=SecretStr("sk_test_1"),
+        paddle_api_key=SecretStr("pdl_sdbx_apikey_1"),
+    )
+    assert settings.served_providers == (Provider.POLAR, Provider.STRIPE, Provider.PADDLE)
+    assert make().served_providers == (Provider.STRIPE,)
+
+
+@pytest.mark.parametrize(
+    ("legacy", "line"),
+    [
+        ("stripe", "LEGACY_PROVIDERS names stripe, which is PAYMENT_PROVIDER"),
+        ("polar", "LEGACY_PROVIDERS names polar, but POLAR_ACCESS_TOKEN is not set"),
+        ("lemonsqueezy", "names lemonsqueezy, but LEMONSQUEEZY_API_KEY is not set"),
+        ("paypal", "LEGACY_PROVIDERS"),
+    ],
+)
+def test_legacy_providers_that_cannot_be_end_the_start_with_a_line(
+    legacy: str, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEGACY_PROVIDERS", legacy)
+    get_settings.cache_clear()
+    with pytest.raises(SystemExit) as ended:
+        load_settings()
+    first, *others = str(ended.value).splitlines()
+    assert first == "The settings are not right:"
+    assert len(others) == 1
+    assert line in others[0]
+
+
+def test_the_sandbox_names_the_key_of_the_provider_it_stands_for() -> None:
+    with pytest.raises(ValidationError, match="Set POLAR_ACCESS_TOKEN"):
+        make(payment_provider="polar", base_url="https://billing.example.com")
 
 
 # ---------------------------------------------------------------- the sandbox
@@ -200,9 +250,7 @@ def test_what_is_no_address_on_the_web_has_no_origin(url: str) -> None:
 def test_every_setting_is_documented_and_nothing_else_is(document: str) -> None:
     text = (REPOSITORY / document).read_text()
     pattern = r"^\| `([A-Z_]+)` \|" if document == "README.md" else r"^# ([A-Z_]+)="
-    # Keys of providers that have no driver yet only keep the sandbox from starting.
-    later = tuple(other.value for other in Provider if other is not Provider.STRIPE)
-    known = {name.upper() for name in Settings.model_fields if not name.startswith(later)}
+    known = {name.upper() for name in Settings.model_fields}
     # Numbered from the second provider on; the first one's stand for them all.
     known = known - {"OIDC_PROVIDERS"} | {
         f"OIDC_{name.upper()}" for name in OidcProvider.model_fields

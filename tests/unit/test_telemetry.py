@@ -27,6 +27,19 @@ SECRETS = [
     ("open http://127.0.0.1:8420/p/session/live_s3cr3t now", "s3cr3t"),
     ("https://billing.stripe.com/p/session/test_s3cr3t", "s3cr3t"),
     ("https://checkout.stripe.com/c/pay/cs_test_s3cr3t#fragment", "s3cr3t"),
+    ("https://polar.sh/acme/portal?customer_session_token=s3cr3t", "s3cr3t"),
+    ("https://acme.example/portal?customer_session_token=s3cr3t&x=1", "s3cr3t"),
+    ("https://sandbox.polar.sh/checkout/polar_c_s3cr3t", "s3cr3t"),
+    ("https://buy.polar.sh/s3cr3t", "s3cr3t"),
+    ("https://acme.lemonsqueezy.com/billing?expires=1&user=2&signature=s3cr3t", "s3cr3t"),
+    ("https://acme.lemonsqueezy.com/checkout/custom/s3cr3t", "s3cr3t"),
+    ("https://acme.lemonsqueezy.com/subscription/1/payment-details?s3cr3t", "s3cr3t"),
+    ("https://plans.acme.example/billing?expires=1&signature=s3cr3t", "s3cr3t"),
+    ("https://customer-portal.paddle.com/cpl_s3cr3t?action=overview&token=pga_x", "s3cr3t"),
+    ("https://sandbox-customer-portal.paddle.com/cpl_s3cr3t", "s3cr3t"),
+    ("https://buy.paddle.com/checkout/s3cr3t", "s3cr3t"),
+    ("https://acme.example/pay?_ptxn=txn_s3cr3t", "s3cr3t"),
+    ("pdl_live_apikey_01abc_s3cr3t", "s3cr3t"),
     ("postgresql+asyncpg://user:s3cr3t@db.example.com/billing", "s3cr3t"),
     ("redis://:s3cr3t@localhost:6379/0", "s3cr3t"),
 ]
@@ -37,8 +50,16 @@ def test_a_secret_is_not_in_the_text(text: str, secret: str) -> None:
     assert secret not in redact(text)
 
 
-def test_ordinary_text_stays_as_it_is() -> None:
-    text = "GET /settings/billing/return?visit=5e0c 303 http://localhost:3000/settings/billing"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /settings/billing/return?visit=5e0c 303 http://localhost:3000/settings/billing",
+        "GET https://api.lemonsqueezy.com/v1/customers/1 429",
+        "GET https://api.polar.sh/v1/customers/1 500",
+        "GET https://sandbox-api.paddle.com/customers/ctm_1 404",
+    ],
+)
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
 
 

@@ -314,6 +314,17 @@ def parsed(attributes: type[A], document: object) -> Resource[A]:
         raise _unreadable() from None
 
 
+def included(attributes: type[A], kind: str, answer: One) -> list[Resource[A]]:
+    """Return those of the objects that came along which are of one kind, such as `subscriptions`.
+
+    Raises:
+        ProviderRejected: one of them lacks what we need.
+    """
+    return [
+        parsed(attributes, document) for document in answer.included if document.get("type") == kind
+    ]
+
+
 def _one(document: _Document) -> One:
     if not isinstance(document.data, dict):
         raise _unreadable()

@@ -1,7 +1,7 @@
 """The Lemon Squeezy driver: customers, portal and checkout, snapshots, catalogue and events."""
 
 import hmac
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -11,14 +11,13 @@ from billing_ui.clock import from_unix, utc_now
 from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.lemonsqueezy import inspection, mapping, webhooks
 from billing_ui.payments.lemonsqueezy.catalog import fetch_catalog, fetch_store
-from billing_ui.payments.lemonsqueezy.client import Client, One, Refused, parsed
+from billing_ui.payments.lemonsqueezy.client import Client, One, Refused, included, parsed
 from billing_ui.payments.lemonsqueezy.listing import list_page
 from billing_ui.payments.lemonsqueezy.resources import (
     CheckoutAttributes,
     CustomerAttributes,
     Resource,
     SubscriptionAttributes,
-    included_of,
 )
 from billing_ui.payments.lemonsqueezy.snapshot import SNAPSHOT_CALLS, fetch_snapshot
 from billing_ui.payments.types import (
@@ -140,6 +139,10 @@ class LemonSqueezyDriver:
         alone. So a customer is created with a mark (see `mapping.mark_of`), and one that bears it is looked for
         before and after: an attempt that died is found again, and of several made at the same time all take the
         first. A customer with the same e-mail and without the mark is never taken for ours.
+
+        Raises:
+            InvalidRequest: the payer has no e-mail.
+            ProviderRejected: somebody else there has the e-mail, for all that can be told.
         """
         if payer.customer_id is not None:
             return payer.customer_id
@@ -148,14 +151,19 @@ class LemonSqueezyDriver:
                 "Lemon Squeezy makes no customer without an e-mail address. Sign in as a person to choose a plan."
             )
         with translated():
-            if (found := await self._marked_customer(payer)) is not None:
-                return found
+            if ours := self._ours(payer, await self._customers_with(payer.email)):
+                return ours
             try:
                 created = await self._create_customer(payer, payer.email)
             except Refused as refusal:
-                return await self._customer_made_meanwhile(payer, refusal)
+                if refusal.status != 422:
+                    raise
+                found = await self._customers_with(payer.email)
+                if ours := self._ours(payer, found):
+                    return ours
+                raise _taken() if found else refusal from None
             # Should two have been made at the same time, the first counts.
-            return await self._marked_customer(payer) or created
+            return self._ours(payer, await self._customers_with(payer.email)) or created
 
     async def _create_customer(self, payer: Payer, email: str) -> str:
         attributes = {
@@ -172,30 +180,11 @@ class LemonSqueezyDriver:
         query = {"filter[store_id]": self._store_id, "filter[email]": email}
         return [found async for found in self._client.walk(CustomerAttributes, "customers", query)]
 
-    async def _marked_customer(self, payer: Payer) -> str | None:
+    def _ours(self, payer: Payer, found: Iterable[Resource[CustomerAttributes]]) -> str | None:
         """Return the first customer that bears the mark of this claim."""
         mark = mapping.mark_of(payer, self._mark_key)
-        found = await self._customers_with(payer.email or "")
-        ours = [one.id for one in found if one.attributes.city == mark]
-        return min(ours, key=int, default=None)
-
-    async def _customer_made_meanwhile(self, payer: Payer, refusal: Refused) -> str:
-        """Return the customer that another attempt has made; the e-mail may also be somebody else's there.
-
-        Raises:
-            ProviderRejected: a customer has the e-mail whom nothing shows to be this team's.
-            Refused: nobody has it, so it was refused for another reason.
-        """
-        found = await self._customers_with(payer.email or "")
-        mark = mapping.mark_of(payer, self._mark_key)
-        if ours := [one.id for one in found if one.attributes.city == mark]:
-            return min(ours, key=int)
-        if found:
-            raise ProviderRejected(
-                "Lemon Squeezy already has a customer with your e-mail address, and it makes only one for each. "
-                "Whoever runs this site can link it to your team, if it is yours."
-            )
-        raise refusal
+        ids = (customer.id for customer in found if customer.attributes.city == mark)
+        return min(ids, key=int, default=None)
 
     # ------------------------------------------------------------ sessions
 
@@ -244,7 +233,7 @@ class LemonSqueezyDriver:
         self._check_store(parsed(CustomerAttributes, answer.data))
         live = [
             one
-            for one in included_of(SubscriptionAttributes, "subscriptions", answer.included)
+            for one in included(SubscriptionAttributes, "subscriptions", answer)
             if mapping.state_of(one.attributes).live and flow.subscription_id in (None, one.id)
         ]
         if not live:
@@ -323,7 +312,7 @@ class LemonSqueezyDriver:
         try:
             return await self._client.create("checkouts", attributes, owners)
         except Refused as error:
-            if error.status == 401:
+            if error.status not in (404, 422):
                 raise
             raise InvalidRequest(f"Lemon Squeezy can't open this page: {error.detail}") from None
 
@@ -431,6 +420,13 @@ def _first(failures: ExceptionGroup[Exception]) -> Exception:
     if isinstance(first, ExceptionGroup):
         return _first(first)
     return first.named() if isinstance(first, Refused) else first
+
+
+def _taken() -> ProviderRejected:
+    return ProviderRejected(
+        "Lemon Squeezy already has a customer with your e-mail address, and it makes only one for each. "
+        "Whoever runs this site can link it to your team, if it is yours."
+    )
 
 
 def _variant_id(price_id: str) -> int:

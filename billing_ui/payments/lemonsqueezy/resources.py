@@ -5,7 +5,6 @@ Lemon Squeezy has no SDK for Python. The names and what can be null are those of
 (https://github.com/lmsqueezy/lemonsqueezy.js, version 4.0.0).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -197,16 +196,3 @@ def resource_of(attributes: type[A], document: object) -> Resource[A]:
         attributes=attributes.model_validate(found.attributes),
         raw=found.model_dump(),
     )
-
-
-def included_of(attributes: type[A], kind: str, documents: Iterable[Any]) -> list[Resource[A]]:
-    """Return those of an answer's included objects that are of one kind, such as `subscriptions`.
-
-    Raises:
-        pydantic.ValidationError: one of them lacks what we need.
-    """
-    return [
-        resource_of(attributes, document)
-        for document in documents
-        if isinstance(document, dict) and document.get("type") == kind
-    ]

@@ -7,13 +7,12 @@ from typing import Final
 
 from billing_ui.payments.lemonsqueezy import mapping
 from billing_ui.payments.lemonsqueezy.catalog import fetch_prices
-from billing_ui.payments.lemonsqueezy.client import Client, Refused, parsed
+from billing_ui.payments.lemonsqueezy.client import Client, Refused, included, parsed
 from billing_ui.payments.lemonsqueezy.resources import (
     CustomerAttributes,
     InvoiceAttributes,
     Resource,
     SubscriptionAttributes,
-    included_of,
 )
 from billing_ui.payments.types import NoCustomer, Snapshot, SnapshotInvoice, SubscriptionState
 from billing_ui.settings import Provider
@@ -86,7 +85,7 @@ async def _customer(
     customer = parsed(CustomerAttributes, found.data)
     if str(customer.attributes.store_id) != store_id:
         raise _unknown(customer_id)
-    subscriptions = included_of(SubscriptionAttributes, "subscriptions", found.included)
+    subscriptions = included(SubscriptionAttributes, "subscriptions", found)
     return customer, sorted(subscriptions, key=_newest_first)
 
 

@@ -73,6 +73,11 @@ class Refused(ProviderRejected):
         """Whether what was asked for does not exist."""
         return self.status == 404
 
+    @property
+    def unknown_id(self) -> bool:
+        """Whether an id, where nothing else can be wrong, is nobody's, or not even one of Paddle's."""
+        return self.status in (400, 404)
+
 
 class _Failure(Exception):
     """What went wrong in a thread: the named error, and whether trying again may mend it."""
@@ -410,11 +415,11 @@ def first_failure() -> Iterator[None]:
 
 
 async def unless_missing(call: Coroutine[Any, Any, Page[T]]) -> Page[T]:
-    """Return an empty page of what belongs to a customer that is gone: the customer itself tells."""
+    """Return an empty page of what belongs to a customer that there is none of: the customer itself tells."""
     try:
         return await call
     except Refused as refusal:
-        if refusal.missing:
+        if refusal.unknown_id:
             return Page([], [], more=False)
         raise
 

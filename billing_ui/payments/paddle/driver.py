@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -10,31 +10,19 @@ from paddle_billing import Client
 from paddle_billing.Entities.Customer import Customer
 from paddle_billing.Entities.CustomerPortalSession import CustomerPortalSession
 from paddle_billing.Entities.Shared import (
-    CollectionMode,
-    CurrencyCode,
     CustomData,
-    TransactionStatus,
 )
-from paddle_billing.Entities.Transaction import Transaction
 from paddle_billing.Resources.CustomerPortalSessions.Operations import CreateCustomerPortalSession
 from paddle_billing.Resources.Customers.Operations import CreateCustomer
 from paddle_billing.Resources.Events.Operations import ListEvents
 from paddle_billing.Resources.Shared.Operations import OrderBy, Pager
 from paddle_billing.Resources.Subscriptions.Operations import ListSubscriptions
-from paddle_billing.Resources.Transactions.Operations import (
-    CreateTransaction,
-    ListTransactions,
-    TransactionOrigin,
-    UpdateTransaction,
-)
-from paddle_billing.Resources.Transactions.Operations.Create import TransactionCreateItem
-from paddle_billing.Resources.Transactions.Operations.Update import TransactionUpdateItem
 from paddle_billing.Undefined import Undefined
 
-from billing_ui.clock import utc_now
 from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.paddle import inspection, mapping, webhooks
 from billing_ui.payments.paddle.catalog import fetch_catalog
+from billing_ui.payments.paddle.checkouts import NO_PAGE, open_checkout
 from billing_ui.payments.paddle.client import PAGE, Paddle, Refused, is_loopback
 from billing_ui.payments.paddle.listing import list_page
 from billing_ui.payments.paddle.snapshot import SNAPSHOT_CALLS, fetch_snapshot
@@ -71,9 +59,6 @@ SANDBOX_API: Final = "https://sandbox-api.paddle.com"
 _SANDBOX_KEY: Final = "pdl_sdbx_"
 _FLOWS: Final = frozenset({FlowType.PAYMENT_METHOD_UPDATE, FlowType.SUBSCRIPTION_CANCEL})
 _CUSTOMER_ID: Final = re.compile(r"\bctm_[a-z0-9]+")
-_OPEN: Final = (TransactionStatus("draft"), TransactionStatus("ready"))
-_REUSED_FOR: Final = timedelta(hours=24)
-"""How long a checkout that nobody paid is offered again."""
 
 
 class PaddleDriver:
@@ -99,6 +84,8 @@ class PaddleDriver:
             checkout=True,
             event_list=True,
             returns=False,
+            # The company's own page with Paddle.js says where to go afterwards.
+            checkout_returns=False,
             # Its portal cancels and takes other cards; to another plan a company's own API call leads.
             plan_changes=False,
             lists_by_time=False,
@@ -232,81 +219,17 @@ class PaddleDriver:
     async def start_checkout(self, request: StartCheckoutInput) -> CheckoutSession:
         """Open a checkout for one price, or take up the team's own one that is still open.
 
-        At Paddle a checkout is a transaction not paid yet, and its address that of the account's default
-        payment link: a page of the company's that loads Paddle.js. Where the buyer goes afterwards is
-        said there, so success and cancel URL are not passed on. A transaction that is not ready cannot be
-        canceled, so several tabs share the oldest of the last day: two of them cannot buy twice.
+        Where the buyer goes afterwards is said on the company's own page that the checkout opens on, so
+        success and cancel URL are not passed on.
         """
         customer = await self.ensure_customer(request.payer)
-        opened = await self._open_checkout(customer, request.payer)
-        if opened is not None:
-            opened = await self._rewritten(opened, request)
-        if opened is None:
-            made = await self._new_checkout(customer, request)
-            # Of several made at once everybody takes the oldest.
-            opened = await self._open_checkout(customer, request.payer) or made
+        opened = await open_checkout(self._paddle, customer, request)
         url = opened.checkout.url if opened.checkout else None
         if not url:
-            raise ProviderRejected(
-                "Paddle opened a checkout without a page. Whoever runs the site must set the default "
-                "payment link in Paddle's dashboard under Checkout → Checkout settings."
-            )
+            raise ProviderRejected(NO_PAGE)
         return CheckoutSession(
             provider=self.provider, customer=customer, checkout_url=url, session_id=opened.id
         )
-
-    async def _open_checkout(self, customer: str, payer: Payer) -> Transaction | None:
-        page = await self._paddle.page(
-            lambda client: client.transactions,
-            lambda pager: ListTransactions(
-                pager,
-                customer_ids=[customer],
-                statuses=list(_OPEN),
-                origins=[TransactionOrigin("api")],
-            ),
-        )
-        since, team_id = utc_now() - _REUSED_FOR, str(payer.team_id)
-        ours = [
-            one
-            for one in page.items
-            if one.created_at > since and mapping.text_in(one.custom_data, "team_id") == team_id
-        ]
-        return min(ours, key=lambda one: (one.created_at, one.id), default=None)
-
-    async def _rewritten(
-        self, opened: Transaction, request: StartCheckoutInput
-    ) -> Transaction | None:
-        """Return an open checkout with what is to be bought now; None when it was paid a moment ago."""
-        operation = UpdateTransaction(
-            items=[TransactionUpdateItem(request.price_id, request.quantity)],
-            currency_code=_currency(request),
-        )
-        try:
-            return await self._paddle.call(
-                lambda client: client.transactions.update(opened.id, operation)
-            )
-        except Refused as refusal:
-            if refusal.code == "transaction_immutable":
-                return None
-            if refusal.code == "transaction_immutable_while_processing_payment":
-                raise InvalidRequest(
-                    "A payment is being made for your team in another tab. Finish it there."
-                ) from None
-            raise _checkout_refusal(refusal) from None
-
-    async def _new_checkout(self, customer: str, request: StartCheckoutInput) -> Transaction:
-        operation = CreateTransaction(
-            items=[TransactionCreateItem(request.price_id, request.quantity)],
-            customer_id=customer,
-            # Paddle copies it to the subscription that comes of it.
-            custom_data=CustomData({"team_id": str(request.payer.team_id)}),
-            currency_code=_currency(request),
-            collection_mode=CollectionMode("automatic"),
-        )
-        try:
-            return await self._paddle.call(lambda client: client.transactions.create(operation))
-        except Refused as refusal:
-            raise _checkout_refusal(refusal) from None
 
     # ------------------------------------------------------------ snapshots, catalogue and events
 
@@ -402,10 +325,17 @@ def _if_ours(holder: Customer, payer: Payer) -> str:
         CustomerDeleted: it is, and was archived.
         ProviderRejected: it is another's, or the team's before the present one.
     """
-    if mapping.team_of(holder.custom_data) != payer.team_id:
+    team_id = mapping.team_of(holder.custom_data)
+    if team_id is None:
         raise ProviderRejected(
             f"Paddle has another customer ({holder.id}) with the e-mail address that this team's would "
-            f"get. Whoever runs the site can link it, once sure that it is the team's: {_link(payer, holder)}"
+            f"get. Whoever runs the site can link it, once sure that it is the team's: {_link(payer, holder.id)}"
+        )
+    if team_id != payer.team_id:
+        raise ProviderRejected(
+            f"Another team's customer ({holder.id}) has the e-mail address that this team's would get, and "
+            "Paddle gives each to one customer only. Whoever runs the site can create a customer with "
+            f"another one in Paddle's dashboard, and link it: {_link(payer, 'ctm_…')}"
         )
     if mapping.generation_of(holder.custom_data) == payer.generation:
         if mapping.is_archived(holder):
@@ -414,12 +344,12 @@ def _if_ours(holder: Customer, payer: Payer) -> str:
     raise ProviderRejected(
         f"Paddle keeps this team's former customer ({holder.id}) and takes no second one with its e-mail "
         "address. Whoever runs the site must make it active in Paddle's dashboard, and link it again: "
-        f"{_link(payer, holder)}"
+        f"{_link(payer, holder.id)}"
     )
 
 
-def _link(payer: Payer, holder: Customer) -> str:
-    return f"billing-ui customers link --team {payer.team_id} --customer {holder.id}"
+def _link(payer: Payer, customer_id: str) -> str:
+    return f"billing-ui customers link --team {payer.team_id} --customer {customer_id}"
 
 
 def _page_of(
@@ -440,18 +370,3 @@ def _page_of(
                 else urls.update_subscription_payment_method
             )
     raise InvalidRequest(f"flow: Paddle has no page for the subscription {subscription}.")
-
-
-def _currency(request: StartCheckoutInput) -> Any:
-    return CurrencyCode(request.currency.upper()) if request.currency else Undefined()
-
-
-def _checkout_refusal(refusal: Refused) -> ProviderRejected | InvalidRequest:
-    if refusal.code == "transaction_default_checkout_url_not_set":
-        return ProviderRejected(
-            "Paddle has no page to pay on. Whoever runs the site must set the default payment link in "
-            "Paddle's dashboard under Checkout → Checkout settings."
-        )
-    if refusal.status in (400, 404) and not refusal.code.startswith("transaction_checkout"):
-        return InvalidRequest(f"Paddle can't open this page: {refusal.detail}")
-    return refusal

@@ -151,7 +151,7 @@ async def _customer(paddle: Paddle, customer_id: str) -> Customer:
     try:
         return await paddle.call(lambda client: client.customers.get(customer_id))
     except Refused as refusal:
-        if refusal.missing:
+        if refusal.unknown_id:
             raise NoCustomer(
                 f"Paddle has no customer {customer_id} under the present API key."
             ) from None

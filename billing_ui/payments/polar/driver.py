@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self, TypedDict, cast
 from urllib.parse import urlsplit
 
 from polar.v2026_10.errors import HTTPValidationError, ResourceNotFound
@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     from polar.v2026_10.inputs import CheckoutCreate, CustomerTeamCreate
     from polar.v2026_10.literals import PresentmentCurrency
     from polar.v2026_10.outputs import CustomerSession
+
+
+class _Member(TypedDict, total=False):
+    """Who comes into a portal."""
+
+    member_id: str
+    external_member_id: str
+
 
 API_BASE = "https://api.polar.sh"
 TEST_API_BASE = "https://sandbox-api.polar.sh"
@@ -193,27 +201,31 @@ class PolarDriver:
     async def _open_portal(
         self, customer: str, request: StartPortalSessionInput
     ) -> "CustomerSession":
-        """Open the portal as the customer's owner, who may do everything there.
+        """Open the portal as the customer's owner, who may do everything there."""
+        async for owner in self._owner(customer, request.payer):
+            try:
+                return await self._client.customer_sessions.create(
+                    customer_id=customer, return_url=request.return_url, **owner
+                )
+            except HTTPValidationError as refusal:
+                if complaint_about(refusal, "external_member_id", "member_id") is None:
+                    raise
+        raise ProviderRejected("Polar opens its portal only for a customer that has an owner.")
+
+    async def _owner(self, customer: str, payer: Payer) -> AsyncIterator["_Member"]:
+        """Yield how the owner of a customer may be named, the likeliest first.
 
         The owners of those we made have an external id of ours. A customer made elsewhere, and linked to a team,
-        has an owner that must be looked for.
+        has another owner, and may be no team, of which alone Polar knows by itself who comes.
         """
-        create = self._client.customer_sessions.create
-        try:
-            return await create(
-                customer_id=customer,
-                return_url=request.return_url,
-                external_member_id=mapping.external_id(request.payer),
-            )
-        except HTTPValidationError as refusal:
-            if complaint_about(refusal, "external_member_id", "member_id") is None:
-                raise
-        owners = await self._client.customers.members.list(customer, role="owner")
-        if not owners.items:
-            return await create(customer_id=customer, return_url=request.return_url)
-        return await create(
-            customer_id=customer, return_url=request.return_url, member_id=owners.items[0].id
-        )
+        yield {"external_member_id": mapping.external_id(payer)}
+        found = await self._client.customers.get(customer)
+        if found.type == "individual":
+            yield {}
+        if found.external_id is not None:
+            yield {"external_member_id": found.external_id}
+        for owner in (await self._client.customers.members.list(customer, role="owner")).items:
+            yield {"member_id": owner.id}
 
     async def start_checkout(self, request: StartCheckoutInput) -> CheckoutSession:
         """Open a checkout session for one product.
@@ -307,7 +319,7 @@ class PolarDriver:
         return await inspection.inspect(
             self._client,
             expected,
-            testing=self._api_base == TEST_API_BASE,
+            testing=self._api_base != API_BASE,
             webhook_secrets=self._webhook_secrets,
         )
 

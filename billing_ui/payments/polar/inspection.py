@@ -45,7 +45,7 @@ async def inspect(
     Args:
         client: of the organization.
         expected: what the installation expects.
-        testing: whether the API is that of Polar's own sandbox.
+        testing: whether the API is another one than that where real money moves.
         webhook_secrets: the signing secrets that are configured.
     """
     try:
@@ -101,7 +101,7 @@ def _environment(*, testing: bool, secure: bool) -> Finding:
     if testing and secure:
         return warning(
             "mode",
-            "The token is one of Polar's sandbox, but BASE_URL is a public https address: no real money moves.",
+            "The token is a test one, but BASE_URL is a public https address: no real money moves.",
             "For production set POLAR_ACCESS_TOKEN to one of polar.sh, and unset POLAR_API_BASE.",
         )
     if not testing and not secure:
@@ -110,8 +110,7 @@ def _environment(*, testing: bool, secure: bool) -> Finding:
             "The token is a live one, but BASE_URL is plain http: sessions travel unprotected.",
             "Serve the dashboard over https and set BASE_URL to that address, or use Polar's sandbox.",
         )
-    kind = "one of Polar's sandbox" if testing else "a live one"
-    return fine("mode", f"The token is {kind}, which fits BASE_URL.")
+    return fine("mode", f"The token is a {'test' if testing else 'live'} one, which fits BASE_URL.")
 
 
 def _clock(answer: httpx.Response, now: datetime) -> Iterator[Finding]:
@@ -140,7 +139,7 @@ async def _scopes(client: PolarClient) -> list[Finding]:
         "customers:read": lambda: client.customers.list(limit=1),
         "customers:write": lambda: client.customers.update(_NOBODY),
         "customer_sessions:write": lambda: client.customer_sessions.create(customer_id=_NOBODY),
-        "members:read": lambda: client.customers.members.list(_NOBODY, limit=1),
+        "members:read": lambda: client.customers.members.get(_NOBODY, _NOBODY),
         "checkouts:write": lambda: client.checkouts.create(products=[_NOBODY]),
         "subscriptions:read": lambda: client.subscriptions.list(limit=1),
         "orders:read": lambda: client.orders.list(limit=1),

@@ -132,7 +132,8 @@ def webhook_secrets(settings: Settings) -> tuple[str, ...]:
     secrets = tuple(secret.strip() for secret in named if secret.strip())
     if secrets or not settings.sandbox:
         return secrets
-    return (f"whsec_{hmac.digest(settings.signing_key, b'sandbox webhooks', 'sha256').hex()}",)
+    derived = hmac.digest(settings.signing_key, b"polar sandbox webhooks", "sha256")
+    return (f"polar_whs_{derived.hex()}",)
 
 
 def verify(secrets: Collection[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:

@@ -7,7 +7,7 @@ from typing import Any
 
 from billing_ui.sandbox.core.periods import DAY
 from billing_ui.sandbox.core.store import Condition, equals
-from billing_ui.sandbox.lemonsqueezy import bodies, shapes
+from billing_ui.sandbox.lemonsqueezy import bodies, shapes, sold
 from billing_ui.sandbox.lemonsqueezy.errors import (
     MEDIA_TYPE,
     Refusal,
@@ -16,6 +16,7 @@ from billing_ui.sandbox.lemonsqueezy.errors import (
     invalid,
     not_found,
 )
+from billing_ui.sandbox.lemonsqueezy.parts import STORE, moment
 from billing_ui.sandbox.shop.dialect import Answered, Asked
 from billing_ui.sandbox.shop.errors import Impossible, Missing, ShopError, Taken
 from billing_ui.sandbox.shop.model import (
@@ -54,7 +55,7 @@ class _Collection:
 
 
 def _in_store(value: str) -> Condition:
-    return Condition("1 = 1") if value == str(shapes.STORE) else _NOTHING
+    return Condition("1 = 1") if value == str(STORE) else _NOTHING
 
 
 def _with_email(value: str) -> Condition:
@@ -87,18 +88,18 @@ _COLLECTIONS: dict[str, _Collection] = {
         shapes.invoice,
         {"store_id": _in_store, "subscription_id": _of("subscription")},
     ),
-    "products": _Collection(Product, shapes.product, {"store_id": _in_store}),
-    "variants": _Collection(Price, shapes.variant, {"product_id": _of("product")}),
+    "products": _Collection(Product, sold.product, {"store_id": _in_store}),
+    "variants": _Collection(Price, sold.variant, {"product_id": _of("product")}),
     "prices": _Collection(
         Price,
-        shapes.price,
+        sold.price,
         {"variant_id": _of_variant},
         shop_id=lambda id_: id_.removeprefix("9"),
     ),
     "checkouts": _Collection(
-        Checkout, shapes.checkout, {"store_id": _in_store, "variant_id": _of("price")}
+        Checkout, sold.checkout, {"store_id": _in_store, "variant_id": _of("price")}
     ),
-    "webhooks": _Collection(Endpoint, shapes.webhook, {"store_id": _in_store}),
+    "webhooks": _Collection(Endpoint, sold.webhook, {"store_id": _in_store}),
 }
 
 
@@ -131,12 +132,12 @@ def _done(shop: Shop, asked: Asked) -> Answered:
     match asked.method, parts:
         case "GET", ["users", "me"]:
             _check_query(asked, ())
-            return _single(shop, asked, shapes.user(shop), meta={"test_mode": True})
+            return _single(shop, asked, sold.user(shop), meta={"test_mode": True})
         case "GET", ["stores", id_]:
             _check_query(asked, ())
-            if id_ != str(shapes.STORE):
+            if id_ != str(STORE):
                 raise not_found()
-            return _single(shop, asked, shapes.store(shop))
+            return _single(shop, asked, sold.store(shop))
         case "GET", [kind] if kind in _COLLECTIONS:
             return _listed(shop, asked, kind)
         case "GET", [kind, id_] if kind in _COLLECTIONS:
@@ -325,9 +326,9 @@ def _create_checkout(shop: Shop, body: bytes) -> Json:
     own = {
         "product_options": told["product_options"],
         "checkout_data": told["checkout_data"],
-        "expires_at": shapes.moment(expires_at),
+        "expires_at": moment(expires_at),
     }
-    return shapes.checkout(shop, shop.save(replace(made, extra=own), touch=False))
+    return sold.checkout(shop, shop.save(replace(made, extra=own), touch=False))
 
 
 def _create_webhook(shop: Shop, body: bytes) -> Json:
@@ -340,9 +341,9 @@ def _create_webhook(shop: Shop, body: bytes) -> Json:
         made = shop.register_endpoint(asked.url, asked.secret, tuple(asked.events))
     except ShopError as problem:
         raise invalid("/data/attributes/url", str(problem)) from None
-    return shapes.webhook(shop, made)
+    return sold.webhook(shop, made)
 
 
 def _check_store(owner: bodies.InStore) -> None:
-    if bodies.check_related(owner.store, "store", "stores") != str(shapes.STORE):
+    if bodies.check_related(owner.store, "store", "stores") != str(STORE):
         raise invalid("/data/relationships/store", "The related resource does not exist.")

@@ -1,16 +1,21 @@
-"""The shop's records as Lemon Squeezy's JSON:API resources, with every attribute that its SDK's types declare."""
+"""Customers and what they have as Lemon Squeezy's resources, with every attribute that its SDK's types declare."""
 
-import html
 from datetime import UTC, datetime
-from typing import Any
 
 from billing_ui.sandbox.core.periods import DAY
+from billing_ui.sandbox.lemonsqueezy.parts import (
+    STORE,
+    formatted,
+    moment,
+    money,
+    price_id,
+    resource,
+    times,
+)
+from billing_ui.sandbox.lemonsqueezy.sold import variant_name
 from billing_ui.sandbox.shop.model import (
-    Checkout,
     Customer,
-    Endpoint,
     Flow,
-    Interval,
     Invoice,
     InvoiceStatus,
     Json,
@@ -21,9 +26,6 @@ from billing_ui.sandbox.shop.model import (
     Subscription,
 )
 from billing_ui.sandbox.shop.shop import Shop
-
-STORE = 1
-"""The id of the one store."""
 
 SIGNED_FOR = DAY
 """How long a pre-signed address is good, in seconds."""
@@ -47,34 +49,7 @@ _INVOICE_STATUSES = {
     InvoiceStatus.REFUNDED: "refunded",
 }
 _REASONS = {Reason.PURCHASE: "initial", Reason.RENEWAL: "renewal", Reason.CHANGE: "updated"}
-_RHYTHMS = {
-    Interval.DAY: "Daily",
-    Interval.WEEK: "Weekly",
-    Interval.MONTH: "Monthly",
-    Interval.YEAR: "Yearly",
-}
 _COUNTRIES = {"DE": "Germany", "GB": "United Kingdom", "US": "United States"}
-
-
-# ---------------------------------------------------------------- parts of every shape
-
-
-def moment(seconds: int | None) -> str | None:
-    """Return Unix time as Lemon Squeezy writes it."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-
-
-def money(amount: int, currency: str = "usd") -> str:
-    """Return an amount of minor units in words, such as `$9.99`."""
-    text = f"{amount / 100:,.2f}"
-    return f"${text}" if currency == "usd" else f"{text} {currency.upper()}"
-
-
-def formatted(word: str) -> str:
-    """Return a status for people: `past_due` is `Past due`."""
-    return word.replace("_", " ").capitalize()
 
 
 def item_id(subscription: Subscription) -> int:
@@ -82,74 +57,9 @@ def item_id(subscription: Subscription) -> int:
     return int(f"8{subscription.id}")
 
 
-def price_id(price: str) -> int:
-    """Return the id of the price that the shop's price has as Lemon Squeezy's variant."""
-    return int(f"9{price}")
-
-
 def order_id(subscription: Subscription) -> int:
     """Return the id of the order that a subscription was bought with."""
     return int(f"7{subscription.id}")
-
-
-def _resource(
-    shop: Shop, kind: str, id_: str, attributes: Json, relations: tuple[str, ...] = ()
-) -> Json:
-    own = f"{shop.origin}/v1/{kind}/{id_}"
-    shape: Json = {"type": kind, "id": id_, "attributes": attributes}
-    if relations:
-        shape["relationships"] = {
-            name: {"links": {"related": f"{own}/{name}", "self": f"{own}/relationships/{name}"}}
-            for name in relations
-        }
-    return shape | {"links": {"self": own}}
-
-
-def _times(record: Any) -> Json:
-    return {"created_at": moment(record.created), "updated_at": moment(record.updated)}
-
-
-# ---------------------------------------------------------------- store and user
-
-
-def user(shop: Shop) -> Json:
-    """Return whoever made the key."""
-    attributes = {
-        "name": shop.name,
-        "email": "owner@example.com",
-        "color": "#7047EB",
-        "avatar_url": f"{shop.origin}/avatar.png",
-        "has_custom_avatar": False,
-        "createdAt": moment(0),
-        "updatedAt": moment(0),
-    }
-    return _resource(shop, "users", "1", attributes)
-
-
-def store(shop: Shop) -> Json:
-    """Return the one store, which sells in US dollars."""
-    attributes = {
-        "name": shop.name,
-        "slug": "sandbox",
-        "domain": "sandbox.lemonsqueezy.com",
-        "url": shop.origin,
-        "avatar_url": f"{shop.origin}/avatar.png",
-        "plan": "fresh",
-        "country": "US",
-        "country_nicename": "United States",
-        "currency": "USD",
-        "total_sales": 0,
-        "total_revenue": 0,
-        "thirty_day_sales": 0,
-        "thirty_day_revenue": 0,
-        "created_at": moment(0),
-        "updated_at": moment(0),
-    }
-    relations = ("products", "orders", "subscriptions", "discounts", "license-keys", "webhooks")
-    return _resource(shop, "stores", str(STORE), attributes, relations)
-
-
-# ---------------------------------------------------------------- customers and what they have
 
 
 def customer(shop: Shop, record: Customer) -> Json:
@@ -173,11 +83,11 @@ def customer(shop: Shop, record: Customer) -> Json:
         "total_revenue_currency_formatted": money(0),
         "mrr_formatted": money(0),
         "urls": {"customer_portal": _portal(shop, record.id) if bought else None},
-        **_times(record),
+        **times(record),
         "test_mode": True,
     }
     relations = ("store", "orders", "subscriptions", "license-keys")
-    return _resource(shop, "customers", record.id, attributes, relations)
+    return resource(shop, "customers", record.id, attributes, relations)
 
 
 def _portal(
@@ -228,14 +138,14 @@ def subscription(shop: Shop, record: Subscription) -> Json:
         "urls": _subscription_urls(shop, record, deleted=buyer.deleted_at is not None),
         "renews_at": moment(_renews_at(shop, record)),
         "ends_at": moment(_ends_at(record)),
-        **_times(record),
+        **times(record),
         "test_mode": True,
     }
     relations = (
         *("store", "customer", "order", "order-item", "product", "variant"),
         *("subscription-items", "subscription-invoices"),
     )
-    return _resource(shop, "subscriptions", record.id, attributes, relations)
+    return resource(shop, "subscriptions", record.id, attributes, relations)
 
 
 def _item(record: Subscription) -> Json:
@@ -245,7 +155,7 @@ def _item(record: Subscription) -> Json:
         "price_id": price_id(record.price),
         "quantity": record.quantity,
         "is_usage_based": False,
-        **_times(record),
+        **times(record),
     }
 
 
@@ -324,7 +234,7 @@ def order(shop: Shop, record: Subscription) -> Json:
         *("store", "customer", "order-items", "subscriptions"),
         *("license-keys", "discount-redemptions"),
     )
-    return _resource(shop, "orders", str(order_id(record)), attributes, relations)
+    return resource(shop, "orders", str(order_id(record)), attributes, relations)
 
 
 def _amounts(total: int, names: tuple[str, ...]) -> Json:
@@ -370,178 +280,8 @@ def invoice(shop: Shop, record: Invoice) -> Json:
         "tax_inclusive": False,
         **_refund(record.refunded),
         "urls": {"invoice_url": None if status == "pending" else shop.pdf_url(record)},
-        **_times(record),
+        **times(record),
         "test_mode": True,
     }
     relations = ("store", "subscription", "customer")
-    return _resource(shop, "subscription-invoices", record.id, attributes, relations)
-
-
-# ---------------------------------------------------------------- what is sold
-
-
-def product(shop: Shop, record: Product) -> Json:
-    """Return a product; what it can do stands in its description, as there is no other place."""
-    amounts = [price.amount for price in shop.prices(record.id)] or [0]
-    status = "draft" if record.archived else "published"
-    several = len(amounts) > 1
-    low, high = (min(amounts), max(amounts)) if several else (None, None)
-    attributes = {
-        "store_id": STORE,
-        "name": record.name,
-        "slug": record.name.lower().replace(" ", "-"),
-        "description": _description(record),
-        "status": status,
-        "status_formatted": formatted(status),
-        "thumb_url": None,
-        "large_thumb_url": None,
-        "price": min(amounts),
-        "price_formatted": money(min(amounts)),
-        "from_price": low,
-        "from_price_formatted": None if low is None else money(low),
-        "to_price": high,
-        "to_price_formatted": None if high is None else money(high),
-        "pay_what_you_want": False,
-        "buy_now_url": f"{shop.origin}/buy/{record.id}",
-        **_times(record),
-        "test_mode": True,
-    }
-    return _resource(shop, "products", record.id, attributes, ("store", "variants"))
-
-
-def _description(record: Product) -> str:
-    points = "".join(f"<li>{html.escape(feature)}</li>" for feature in record.features)
-    text = f"<p>{html.escape(record.description)}</p>" if record.description else ""
-    return text + (f"<ul>{points}</ul>" if points else "")
-
-
-def variant_name(shop: Shop, record: Price) -> str:
-    """Return what a price is called as a variant; one that is alone is the default one."""
-    alone = len(shop.prices(record.product)) == 1
-    return "Default" if alone else _RHYTHMS[record.interval]
-
-
-def variant(shop: Shop, record: Price) -> Json:
-    """Return a price of the shop as a variant, with the attributes that Lemon Squeezy calls deprecated."""
-    siblings = shop.prices(record.product)
-    status = "published" if len(siblings) > 1 else "pending"
-    status = "draft" if record.archived else status
-    attributes = {
-        "product_id": int(record.product),
-        "name": variant_name(shop, record),
-        "slug": f"variant-{record.id}",
-        "description": "",
-        "has_license_keys": False,
-        "license_activation_limit": 5,
-        "is_license_limit_unlimited": False,
-        "license_length_value": 1,
-        "license_length_unit": "years",
-        "is_license_length_unlimited": False,
-        "links": [],
-        "sort": [sibling.id for sibling in siblings].index(record.id) + 1,
-        "status": status,
-        "status_formatted": formatted(status),
-        **_times(record),
-        "test_mode": True,
-        "price": record.amount,
-        "is_subscription": True,
-        "interval": record.interval.value,
-        "interval_count": record.interval_count,
-        "has_free_trial": record.trial_days > 0,
-        "trial_interval": "day",
-        "trial_interval_count": record.trial_days,
-        "pay_what_you_want": False,
-        "min_price": 0,
-        "suggested_price": 0,
-    }
-    return _resource(shop, "variants", record.id, attributes, ("product", "files", "price-model"))
-
-
-def price(shop: Shop, record: Price) -> Json:
-    """Return what a variant costs."""
-    trial = record.trial_days > 0
-    attributes = {
-        "variant_id": int(record.id),
-        "category": "subscription",
-        "scheme": "standard",
-        "usage_aggregation": None,
-        "unit_price": record.amount,
-        "unit_price_decimal": None,
-        "setup_fee_enabled": False,
-        "setup_fee": None,
-        "package_size": 1,
-        "tiers": None,
-        "renewal_interval_unit": record.interval.value,
-        "renewal_interval_quantity": record.interval_count,
-        "trial_interval_unit": "day" if trial else None,
-        "trial_interval_quantity": record.trial_days if trial else None,
-        "min_price": None,
-        "suggested_price": None,
-        "tax_code": "saas",
-        **_times(record),
-    }
-    return _resource(shop, "prices", str(price_id(record.id)), attributes, ("variant",))
-
-
-# ---------------------------------------------------------------- checkouts and webhooks
-
-
-def checkout(shop: Shop, record: Checkout) -> Json:
-    """Return a checkout; what was asked for in its options is told back as it came."""
-    asked = record.extra
-    attributes = {
-        "store_id": STORE,
-        "variant_id": int(record.price),
-        "custom_price": None,
-        "product_options": {
-            "name": "",
-            "description": "",
-            "media": [],
-            "redirect_url": "",
-            "receipt_button_text": "",
-            "receipt_link_url": "",
-            "receipt_thank_you_note": "",
-            "enabled_variants": [],
-            **asked.get("product_options", {}),
-        },
-        "checkout_options": {
-            "embed": False,
-            "media": True,
-            "logo": True,
-            "desc": True,
-            "discount": True,
-            "skip_trial": False,
-            "subscription_preview": True,
-            "button_color": "#7047EB",
-        },
-        "checkout_data": {
-            "email": "",
-            "name": "",
-            "billing_address": [],
-            "tax_number": "",
-            "discount_code": "",
-            "custom": [],
-            "variant_quantities": [],
-            **asked.get("checkout_data", {}),
-        },
-        "preview": False,
-        "expires_at": asked.get("expires_at"),
-        **_times(record),
-        "test_mode": True,
-        "url": shop.checkout_url(record),
-    }
-    return _resource(shop, "checkouts", record.id, attributes, ("store", "variant"))
-
-
-def webhook(shop: Shop, record: Endpoint) -> Json:
-    """Return an address that events are sent to; its secret is never told."""
-    events = sorted(shop.dialect.event_types) if "*" in record.events else list(record.events)
-    attributes = {
-        "store_id": STORE,
-        "url": record.url,
-        "events": events,
-        "last_sent_at": None,
-        **_times(record),
-        "test_mode": True,
-    }
-    return _resource(shop, "webhooks", record.id, attributes, ("store",))
+    return resource(shop, "subscription-invoices", record.id, attributes, relations)

@@ -126,3 +126,25 @@ def paged(
 def _by_id(record: type[Record], ids: Sequence[str]) -> Condition:
     marks = ", ".join("?" * len(ids))
     return Condition(f"id IN ({marks})", tuple(f"{record.kind}:{one}" for one in ids))
+
+
+def in_status(archived: str, query: Json) -> Condition:
+    """Return the condition of a list that is of what is active unless it is told otherwise."""
+    wanted = split(query.get("status", "active"))
+    if not set(wanted) <= {"active", "archived"}:
+        raise invalid(status="must be active or archived")
+    if len(set(wanted)) == 2:
+        return Condition("1 = 1")
+    return Condition(archived if wanted == ["archived"] else f"NOT ({archived})")
+
+
+def check_among(name: str, query: Json, allowed: set[str]) -> None:
+    """Refuse a parameter that lists something else than what is allowed."""
+    if name in query and not set(split(query[name])) <= allowed:
+        raise invalid(**{name: f"must be among {', '.join(sorted(allowed))}"})
+
+
+def among(column: str, values: list[str]) -> Condition:
+    """Return the condition that a column is one of some values."""
+    marks = ", ".join("?" * len(values))
+    return Condition(f"{column} IN ({marks})", tuple(values))

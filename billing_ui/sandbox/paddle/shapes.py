@@ -1,25 +1,18 @@
 """The shop's records as Paddle answers them, with every field that its entities have."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
-from uuid import NAMESPACE_URL, uuid5
 
 from billing_ui.sandbox.core.periods import period_around
 from billing_ui.sandbox.shop.model import (
     Card,
-    Checkout,
-    CheckoutStatus,
     Customer,
     Endpoint,
     Flow,
-    Invoice,
-    InvoiceStatus,
     Json,
-    Line,
     Price,
     Product,
-    Reason,
     Status,
     Subscription,
 )
@@ -27,8 +20,6 @@ from billing_ui.sandbox.shop.shop import Shop
 
 MOST_UNITS: Final = 100
 """How many units of a price can be bought unless it says otherwise."""
-
-METHOD_CHANGE: Final = "subscription_payment_method_change"
 
 _STATUSES: Final = {
     Status.TRIALING: "trialing",
@@ -40,11 +31,6 @@ _STATUSES: Final = {
     Status.ENDED: "canceled",
 }
 _ITEM_STATUSES: Final = {Status.TRIALING: "trialing", Status.PAUSED: "inactive"}
-_ORIGINS: Final = {
-    Reason.PURCHASE: "api",
-    Reason.RENEWAL: "subscription_recurring",
-    Reason.CHANGE: "subscription_update",
-}
 _BRANDS: Final = {"amex": "american_express"}
 
 
@@ -62,7 +48,8 @@ def _status(archived: bool) -> str:
     return "archived" if archived else "active"
 
 
-def _period(start: int, end: int) -> Json:
+def period(start: int, end: int) -> Json:
+    """Return a time from one Unix time to another."""
     return {"starts_at": moment(start), "ends_at": moment(end)}
 
 
@@ -254,7 +241,7 @@ def subscription(shop: Shop, record: Subscription, *, links: bool = True) -> Jso
         "collection_mode": "automatic",
         "billing_details": None,
         "current_billing_period": (
-            _period(record.period_start, record.period_end) if running else None
+            period(record.period_start, record.period_end) if running else None
         ),
         "billing_cycle": _cycle(sold),
         "scheduled_change": _scheduled_change(record),
@@ -293,7 +280,7 @@ def _scheduled_change(record: Subscription) -> Json | None:
 def _item(shop: Shop, record: Subscription, sold: Price, renews: bool) -> Json:
     trial = None
     if record.trial_end is not None and record.status is Status.TRIALING:
-        trial = _period(record.period_start, record.trial_end)
+        trial = period(record.period_start, record.trial_end)
     return {
         "status": _ITEM_STATUSES.get(record.status, "active"),
         "quantity": record.quantity,
@@ -339,7 +326,7 @@ def next_transaction(shop: Shop, record: Subscription) -> Json | None:
         return None
     sold = shop.get(Price, record.price)
     return {
-        "billing_period": _period(record.period_end, _next_end(record, sold)),
+        "billing_period": period(record.period_end, _next_end(record, sold)),
         "details": recurring_details(shop, record, credit=record.credit),
         "adjustments": [],
     }
@@ -355,15 +342,15 @@ def recurring_details(shop: Shop, record: Subscription, *, credit: int = 0) -> J
     sold = shop.get(Price, record.price)
     amount = sold.amount * record.quantity
     return {
-        "tax_rates_used": _tax_rates(amount),
-        "totals": _totals(amount, record.currency, credit=min(credit, amount)),
+        "tax_rates_used": tax_rates(amount),
+        "totals": totals(amount, record.currency, credit=min(credit, amount)),
         "line_items": [
             {
                 "price_id": sold.id,
                 "quantity": record.quantity,
                 "tax_rate": "0",
-                "unit_totals": _line_totals(sold.amount),
-                "totals": _line_totals(amount),
+                "unit_totals": line_totals(sold.amount),
+                "totals": line_totals(amount),
                 "product": product(shop.get(Product, sold.product)),
                 "proration": None,
             }
@@ -371,212 +358,23 @@ def recurring_details(shop: Shop, record: Subscription, *, credit: int = 0) -> J
     }
 
 
-# ---------------------------------------------------------------- transactions
+# ---------------------------------------------------------------- amounts
 
 
-def transaction_status(record: Invoice | Checkout) -> str:
-    """Return the status of a transaction: of one billed, or of a checkout."""
-    if isinstance(record, Checkout):
-        return "completed" if record.status is CheckoutStatus.COMPLETE else "draft"
-    if record.status is InvoiceStatus.OPEN:
-        return "past_due" if record.attempts else "billed"
-    if record.status in (InvoiceStatus.PAID, InvoiceStatus.REFUNDED):
-        return "completed"
-    return "canceled"
-
-
-def transaction_origin(record: Invoice | Checkout) -> str:
-    """Return how a transaction came to be."""
-    if isinstance(record, Checkout):
-        return str(record.extra.get("origin", "api"))
-    return _ORIGINS[record.reason]
-
-
-def transaction(shop: Shop, record: Invoice | Checkout) -> Json:
-    """Return a transaction: one that was billed, a checkout, or the exchange of a card."""
-    return _billed(shop, record) if isinstance(record, Invoice) else _checkout(shop, record)
-
-
-def _billed(shop: Shop, record: Invoice) -> Json:
-    of = shop.get(Subscription, record.subscription)
-    is_open = record.status is InvoiceStatus.OPEN
-    billed = [(line, shop.get(Price, line.price or of.price)) for line in record.lines]
-    balance = record.total if is_open else 0
-    details: Json = {
-        "tax_rates_used": _tax_rates(record.total),
-        "totals": _totals(record.total, record.currency, balance=balance),
-        "adjusted_totals": _adjusted_totals(record),
-        "payout_totals": None,
-        "adjusted_payout_totals": None,
-        "line_items": [
-            _line(shop, record.id, number, line, sold)
-            for number, (line, sold) in enumerate(billed, 1)
-        ],
-    }
-    return {
-        **_common(record, record.customer, record.currency),
-        "custom_data": of.metadata or None,
-        "subscription_id": record.subscription,
-        "invoice_id": f"inv_{record.id.partition('_')[2]}",
-        "invoice_number": record.number,
-        "billing_period": _period(record.lines[0].period_start, record.lines[0].period_end)
-        if record.lines
-        else None,
-        "items": [
-            {"price": price(sold), "quantity": line.quantity, "proration": _proration(line)}
-            for line, sold in billed
-        ],
-        "details": details,
-        "payments": _payments(shop, record),
-        "checkout": {"url": shop.invoice_url(record) if is_open else None},
-        "billed_at": moment(record.created),
-    }
-
-
-def _checkout(shop: Shop, record: Checkout) -> Json:
-    sold = shop.get(Price, record.price)
-    # Nothing was paid in a complete checkout that became no invoice: it began a trial, or exchanged a card.
-    done = record.status is CheckoutStatus.COMPLETE
-    amount = 0 if done else sold.amount * record.quantity
-    line = Line(
-        description="",
-        amount=amount,
-        quantity=record.quantity,
-        unit_amount=0 if done else sold.amount,
-        price=sold.id,
-        period_start=record.created,
-        period_end=record.created,
-    )
-    card = record.extra.get("card")
-    return {
-        **_common(record, record.customer, sold.currency),
-        # Without an address, which the buyer gives on the page, nothing is ready to be paid.
-        "address_id": address_id(record.customer) if done and record.customer else None,
-        "custom_data": record.metadata or None,
-        "subscription_id": record.subscription,
-        "invoice_id": None,
-        "invoice_number": None,
-        "billing_period": None,
-        "items": [{"price": price(sold), "quantity": record.quantity, "proration": None}],
-        "details": {
-            "tax_rates_used": _tax_rates(amount),
-            "totals": _totals(amount, sold.currency, balance=amount),
-            "adjusted_totals": None,
-            "payout_totals": None,
-            "adjusted_payout_totals": None,
-            "line_items": [_line(shop, record.id, 1, line, sold)],
-        },
-        "payments": [_payment(record.id, 1, 0, "captured", record.updated, card)] if card else [],
-        "checkout": {"url": None if done else shop.checkout_url(record)},
-        "billed_at": moment(record.updated) if done else None,
-    }
-
-
-def _common(record: Invoice | Checkout, customer_id: str | None, currency: str) -> Json:
-    return {
-        "id": record.id,
-        "status": transaction_status(record),
-        "customer_id": customer_id,
-        "address_id": address_id(customer_id) if customer_id else None,
-        "business_id": None,
-        "currency_code": currency.upper(),
-        "origin": transaction_origin(record),
-        "collection_mode": "automatic",
-        "discount_id": None,
-        "billing_details": None,
-        "created_at": moment(record.created),
-        "updated_at": moment(record.updated),
-        "revised_at": None,
-    }
-
-
-def _line(shop: Shop, transaction_id: str, number: int, line: Line, sold: Price) -> Json:
-    return {
-        "id": f"txnitm_{number:02}{transaction_id.partition('_')[2][2:]}",
-        "price_id": sold.id,
-        "quantity": line.quantity,
-        "proration": _proration(line),
-        "tax_rate": "0",
-        "unit_totals": _line_totals(line.amount // line.quantity),
-        "totals": _line_totals(line.amount),
-        "product": product(shop.get(Product, sold.product)),
-    }
-
-
-def _proration(line: Line) -> Json | None:
-    if not line.proration:
-        return None
-    whole = (line.unit_amount or 0) * line.quantity
-    rate = abs(line.amount) / whole if whole else 1
-    return {
-        "rate": f"{rate:.5f}",
-        "billing_period": _period(line.period_start, line.period_end),
-    }
-
-
-def _payments(shop: Shop, record: Invoice) -> Sequence[Json]:
-    """Return the attempts to charge a transaction, newest first."""
-    paid = record.status in (InvoiceStatus.PAID, InvoiceStatus.REFUNDED)
-    failed = record.attempts - 1 if paid else record.attempts
-    attempts: list[Json] = []
-    if paid and record.card is not None:
-        at = record.created if record.paid_at is None else record.paid_at
-        card = _known_card(shop.cards(record.customer), record.card)
-        attempts.append(_payment(record.id, record.attempts, record.total, "captured", at, card))
-    attempts.extend(
-        _payment(record.id, number, record.total, "error", record.created, None)
-        for number in range(failed, 0, -1)
-    )
-    return attempts
-
-
-def _known_card(cards: Iterable[Card], paid_with: Json) -> Json:
-    """Return what a transaction was paid with; only a card that is still kept has an id."""
-    same = (
-        card.id
-        for card in cards
-        if (card.brand, card.last4, card.exp_month, card.exp_year)
-        == tuple(paid_with[name] for name in ("brand", "last4", "exp_month", "exp_year"))
-    )
-    return {**paid_with, "id": next(same, None)}
-
-
-def _payment(
-    transaction_id: str, number: int, amount: int, status: str, at: int, card: Json | None
-) -> Json:
-    shown: Json | None = None
-    if card:
-        shown = card_details(card["brand"], card["last4"], card["exp_month"], card["exp_year"])
-    return {
-        "payment_attempt_id": str(uuid5(NAMESPACE_URL, f"{transaction_id}/{number}")),
-        "payment_method_id": card.get("id") if card else None,
-        "stored_payment_method_id": str(uuid5(NAMESPACE_URL, f"{transaction_id}/stored")),
-        "amount": str(amount),
-        "status": status,
-        "error_code": "declined" if status == "error" else None,
-        "method_details": {
-            "type": "card" if card else "unknown",
-            "card": shown,
-            "paypal": None,
-            "south_korea_local_card": None,
-            "underlying_details": None,
-        },
-        "created_at": moment(at),
-        "captured_at": moment(at) if status == "captured" else None,
-    }
-
-
-def _line_totals(amount: int) -> Json:
+def line_totals(amount: int) -> Json:
+    """Return what a line comes to, in minor units; nothing is taxed here."""
     return {"subtotal": str(amount), "discount": "0", "tax": "0", "total": str(amount)}
 
 
-def _tax_rates(amount: int) -> list[Json]:
-    return [{"tax_rate": "0", "totals": _line_totals(amount)}]
+def tax_rates(amount: int) -> list[Json]:
+    """Return what was taxed at which rate."""
+    return [{"tax_rate": "0", "totals": line_totals(amount)}]
 
 
-def _totals(amount: int, currency: str, *, balance: int = 0, credit: int = 0) -> Json:
+def totals(amount: int, currency: str, *, balance: int = 0, credit: int = 0) -> Json:
+    """Return what everything comes to, less some credit, and what of it is still owed, in minor units."""
     return {
-        **_line_totals(amount),
+        **line_totals(amount),
         "credit": str(credit),
         "balance": str(balance),
         "grand_total": str(amount - credit),
@@ -584,21 +382,6 @@ def _totals(amount: int, currency: str, *, balance: int = 0, credit: int = 0) ->
         "earnings": None,
         "currency_code": currency.upper(),
         "credit_to_balance": "0",
-        "grand_total_tax": "0",
-    }
-
-
-def _adjusted_totals(record: Invoice) -> Json:
-    left = str(record.total - record.refunded)
-    return {
-        "subtotal": left,
-        "tax": "0",
-        "total": left,
-        "grand_total": left,
-        "fee": "0",
-        "earnings": left,
-        "currency_code": record.currency.upper(),
-        "retained_fee": "0",
         "grand_total_tax": "0",
     }
 

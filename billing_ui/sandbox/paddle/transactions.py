@@ -8,7 +8,7 @@ from typing import Final
 from billing_ui.sandbox.core.periods import DAY
 from billing_ui.sandbox.core.store import Condition
 from billing_ui.sandbox.paddle import requests as ask
-from billing_ui.sandbox.paddle import shapes
+from billing_ui.sandbox.paddle import shapes, transaction_shapes
 from billing_ui.sandbox.paddle.listing import PAGING, paged, pager, split
 from billing_ui.sandbox.paddle.requests import Refusal, found, invalid, missing
 from billing_ui.sandbox.shop.dialect import Answered, Asked
@@ -60,7 +60,7 @@ def list_them(shop: Shop, asked: Asked) -> Answered:
             records.append(record)
         if len(records) > page.per_page:
             break
-    shown = [shapes.transaction(shop, record) for record in records[: page.per_page]]
+    shown = [transaction_shapes.transaction(shop, record) for record in records[: page.per_page]]
     return paged(
         shop,
         asked,
@@ -98,8 +98,8 @@ _KINDS: Final = (Kind.INVOICE, Kind.CHECKOUT)
 def _wanted(record: Either, query: dict[str, str]) -> bool:
     """Return whether a transaction meets what only its entity says."""
     said = {
-        "status": shapes.transaction_status(record),
-        "origin": shapes.transaction_origin(record),
+        "status": transaction_shapes.status_of(record),
+        "origin": transaction_shapes.origin_of(record),
         "subscription_id": record.subscription or "",
         "invoice_number": record.number if isinstance(record, Invoice) else "",
         "collection_mode": "automatic",
@@ -141,7 +141,7 @@ def _find(shop: Shop, transaction_id: str) -> Either:
 def get(shop: Shop, asked: Asked, transaction_id: str) -> Answered:
     """Return one transaction."""
     ask.read_query(asked, frozenset({"include"}))
-    return found(shapes.transaction(shop, _find(shop, transaction_id)))
+    return found(transaction_shapes.transaction(shop, _find(shop, transaction_id)))
 
 
 def create(shop: Shop, asked: Asked) -> Answered:
@@ -165,7 +165,7 @@ def create(shop: Shop, asked: Asked) -> Answered:
         valid_seconds=_FOREVER,
         metadata=body.custom_data or {},
     )
-    return found(shapes.transaction(shop, made), status=201)
+    return found(transaction_shapes.transaction(shop, made), status=201)
 
 
 def update(shop: Shop, asked: Asked, transaction_id: str) -> Answered:
@@ -185,7 +185,7 @@ def update(shop: Shop, asked: Asked, transaction_id: str) -> Answered:
         after = replace(after, price=price.id, quantity=item.quantity)
     if "custom_data" in body.given:
         after = replace(after, metadata=body.custom_data or {})
-    return found(shapes.transaction(shop, shop.save(after)))
+    return found(transaction_shapes.transaction(shop, shop.save(after)))
 
 
 def invoice(shop: Shop, asked: Asked, transaction_id: str) -> Answered:

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Final
 
 from billing_ui.sandbox.core.courier import Parcel
-from billing_ui.sandbox.paddle import shapes
+from billing_ui.sandbox.paddle import shapes, transaction_shapes
 from billing_ui.sandbox.paddle.ids import new_id
 from billing_ui.sandbox.shop.dialect import Change, ChangeKind, Told
 from billing_ui.sandbox.shop.model import (
@@ -91,7 +91,7 @@ def told(shop: Shop, change: Change) -> Iterator[Told]:
     elif isinstance(subject, Card) and _is_new_default(change, subject):
         for running in shop.find(Subscription, customer=subject.customer):
             if running.live:
-                made = _nothing_paid(shop, running, shapes.METHOD_CHANGE)
+                made = _nothing_paid(shop, running, transaction_shapes.METHOD_CHANGE)
                 yield _event(shop, "transaction.completed", made)
 
 
@@ -167,7 +167,7 @@ def _data(shop: Shop, name: str, subject: Record) -> Json:
             shown = shapes.subscription(shop, subject, links=False)
             return shown | ({"transaction_id": None} if name.endswith(".created") else {})
         case Invoice() | Checkout():
-            return shapes.transaction(shop, subject)
+            return transaction_shapes.transaction(shop, subject)
     raise AssertionError(f"nothing is told of a {subject.kind}")
 
 

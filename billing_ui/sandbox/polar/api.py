@@ -41,6 +41,7 @@ _ROUTES: Final = (
     _route("DELETE", "/v1/customers/{record_id}", calls.delete_customer),
     _route("GET", "/v1/customers/{record_id}/payment-methods", lists.payment_methods),
     _route("GET", "/v1/customers/{record_id}/members", lists.members),
+    _route("GET", "/v1/customers/{record_id}/members/{member_id}", calls.member),
     _route("POST", "/v1/customer-sessions/", calls.create_customer_session),
     _route("POST", "/v1/checkouts/", calls.create_checkout),
     _route("GET", "/v1/checkouts/{record_id}", calls.checkout),

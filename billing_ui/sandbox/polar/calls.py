@@ -109,6 +109,14 @@ def customer_by_external_id(shop: Shop, asked: Asked, external_id: str) -> Answe
     return Answered(200, shapes.customer(shop, found))
 
 
+def member(shop: Shop, asked: Asked, record_id: str, member_id: str) -> Answered:
+    """Answer for a member of a customer, who is its owner."""
+    owner = shapes.owner(_living(shop, record_id))
+    if member_id != owner["id"]:
+        raise missing("Member")
+    return Answered(200, owner)
+
+
 def update_customer(shop: Shop, asked: Asked, record_id: str) -> Answered:
     """Change a customer; what is left out stays."""
     wish = body(inputs.CustomerUpdate, parsed(asked.body))

@@ -423,6 +423,7 @@ def checkout(shop: Shop, record: Checkout) -> Json:
     return {
         "id": record.id,
         **_dated(record),
+        "custom_field_data": {},
         "payment_processor": "stripe",
         "status": _CHECKOUT_STATUSES[record.status],
         "client_secret": f"polar_c_{shop.sign('checkout', record.id)}",

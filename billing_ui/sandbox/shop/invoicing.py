@@ -63,7 +63,7 @@ class Invoicing(Customers, Catalog):
                 id=self.new_id(Kind.INVOICE),
                 created=self.now,
                 updated=self.now,
-                number=f"INV-{self.count(Invoice) + 1:06}",
+                number=f"INV-{self.number('invoice'):06}",
                 customer=subscription.customer,
                 subscription=subscription.id,
                 reason=reason,

@@ -120,6 +120,11 @@ def open_checkout(shop: Shop, **wish: Any) -> Json:
     return {**_shown(checkout), "url": shop.checkout_url(checkout)}
 
 
+def pay(shop: Shop, invoice_id: str) -> Invoice:
+    """Pay an open invoice by the usual card."""
+    return shop.pay(invoice_id)
+
+
 def _by_name(
     function: Callable[..., Any], wishes: Callable[..., Any] | None = None
 ) -> tuple[Callable[..., Any], type[Strict]]:
@@ -162,7 +167,6 @@ class Find(Strict):
 
     do: Literal["find"]
     at: int | None = None
-    wanted_id: None = None
     kind: Kind
     customer_id: str | None = None
     limit: int = Field(default=100, ge=1, le=10_000)
@@ -188,7 +192,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], type[Strict]]] = {
     "end_now": _by_name(Shop.end_now),
     "pause": _by_name(Shop.pause),
     "resume": _by_name(Shop.resume),
-    "pay": _by_name(Shop.pay),
+    "pay": _by_name(pay),
     "refund": _by_name(Shop.refund),
     "open_checkout": _by_name(open_checkout, Shop.open_checkout),
     "complete_checkout": _by_name(Shop.complete_checkout),

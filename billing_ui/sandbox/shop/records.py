@@ -37,17 +37,18 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
-_INDEXES = (
-    "CREATE INDEX IF NOT EXISTS shop_customer_by_email ON object "
-    "(lower(json_extract(body, '$.email'))) WHERE type = 'customer'",
-    "CREATE INDEX IF NOT EXISTS shop_customer_by_external_id ON object "
-    "(json_extract(body, '$.external_id')) WHERE type = 'customer'",
-    "CREATE INDEX IF NOT EXISTS shop_invoice_by_subscription ON object "
-    "(json_extract(body, '$.subscription')) WHERE type = 'invoice'",
-    "CREATE INDEX IF NOT EXISTS shop_price_by_product ON object "
-    "(json_extract(body, '$.product')) WHERE type = 'price'",
-)
-_COUNTER, _KEY = "shop:counter", "shop:key"
+# Each in the order of a list, or SQLite would rather walk the whole list.
+_INDEXES = [
+    f"CREATE INDEX IF NOT EXISTS shop_{kind}_by_{name} ON object "
+    f"({expression}, created DESC, seq DESC) WHERE type = '{kind}'"
+    for kind, name, expression in (
+        ("customer", "email", "lower(json_extract(body, '$.email'))"),
+        ("customer", "external_id", "json_extract(body, '$.external_id')"),
+        ("invoice", "subscription", "json_extract(body, '$.subscription')"),
+        ("price", "product", "json_extract(body, '$.product')"),
+    )
+]
+_KEY = "shop:key"
 
 
 class Records:
@@ -221,9 +222,10 @@ class Records:
         finally:
             self._wanted_id = before
 
-    def number(self) -> int:
-        """Return 1, and at each call one more: for ids that are numbers."""
-        known = self.store.get(_COUNTER) or {"id": _COUNTER, "object": "shop", "value": 0}
+    def number(self, of: str = "id") -> int:
+        """Return 1, and at each call for the same `of` one more: for ids that are numbers."""
+        counter = f"shop:number:{of}"
+        known = self.store.get(counter) or {"id": counter, "object": "shop", "value": 0}
         known["value"] += 1
         self.store.put(known)
         return int(known["value"])

@@ -9,7 +9,7 @@ import pytest
 from billing_ui.sandbox.core.outbox import Outbox
 from billing_ui.sandbox.core.store import Store
 from billing_ui.sandbox.lemonsqueezy.dialect import LemonSqueezyDialect
-from billing_ui.sandbox.lemonsqueezy.shapes import moment
+from billing_ui.sandbox.lemonsqueezy.parts import moment
 from billing_ui.sandbox.shop import http
 from billing_ui.sandbox.shop.dialect import Answered, Asked
 from billing_ui.sandbox.shop.model import Checkout, Customer, Price, Status, Subscription

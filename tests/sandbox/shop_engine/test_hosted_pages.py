@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 from tests.sandbox.browser import Browser, Page
 from tests.sandbox.shop_engine.conftest import Do
+from tests.sandbox.shop_engine.plain import PlainDialect
 
 BACK = "https://app.example.com/billing?from=portal&x=1"
 GOOD_CARD = {"Card number": "5555 5555 5555 4444", "Expiry": "08 / 39", "CVC": "123"}
@@ -87,6 +88,18 @@ def test_a_plan_change_shows_the_money_first_and_then_happens(
     assert (now["price"], now["quantity"]) == (prices["Team"], 10)
     [change] = do("find", kind="invoice", where={"reason": "change"})["records"]
     assert f"{change['total'] / 100:.2f}" == due[1]
+
+
+def test_where_a_provider_has_no_such_page_no_plan_is_changed(
+    do: Do, customer: str, prices: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do("subscribe", customer_id=customer, price_id=prices["Pro"])
+    monkeypatch.setattr(PlainDialect, "portal_changes_plans", False)
+    page = enter(do, customer)
+    assert "Update plan" not in page.buttons
+    assert "Cancel plan" in page.buttons
+    bold = page.browser.open(f"{page.url}/plans/{subscription(do, customer)['id']}/update")
+    assert bold.status == 404
 
 
 def test_a_change_whose_payment_fails_is_explained_and_not_made(
@@ -283,6 +296,7 @@ def test_a_checkout_sells_to_somebody_new(do: Do, prices: dict[str, str]) -> Non
     page = Browser().open(checkout["url"])
     assert page.heading == "Subscribe to Team"
     assert "Team 5 seats at $20.00 $100.00 Total due today $100.00" in page.text
+    assert "Renews at $100.00 per month until you cancel." in page.text
     assert page.link("Back") == "https://app.example.com/pricing"
     refused = page.press("Subscribe", GOOD_CARD)
     assert refused.role("alert") == "Enter an e-mail address."
@@ -302,7 +316,7 @@ def test_a_checkout_with_a_trial_charges_nothing_today(
 ) -> None:
     wish = {"price_id": prices["Pro"], "customer_id": customer, "trial_days": 14}
     page = Browser().open(do("open_checkout", **wish)["url"])
-    assert "free for 14 days, then $149.00 per month" in page.text
+    assert "14 days free, then $149.00 per month." in page.text
     assert "Billed to billing@example.com" in page.text
     assert page.press("Subscribe", GOOD_CARD).heading == "Thank you"
     assert subscription(do, customer)["status"] == "trialing"

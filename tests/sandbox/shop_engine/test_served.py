@@ -107,6 +107,8 @@ def test_operations_answer_the_record_that_came_of_them(do: Do) -> None:
         ({"do": "cancel", "subscription_id": "x", "why": 1}, 400, "why: Extra inputs"),
         ({"do": "cancel", "subscription_id": 5}, 400, "valid string"),
         ({"do": "create_customer", "email": "a@b.c", "address": {"town": "x"}}, 400, "town"),
+        ({"do": "find", "kind": "invoice", "id": "x"}, 400, "id: Extra inputs"),
+        ({"do": "pay", "invoice_id": "x", "card": None}, 400, "card: Extra inputs"),
         ({"do": "cancel", "subscription_id": "x"}, 404, "There is no subscription x."),
         ({"do": "show", "kind": "unicorn", "record_id": "x"}, 400, "kind"),
         ({"do": "find", "kind": "invoice", "where": {"no') OR 1": 1}}, 400, "no such field"),
@@ -204,3 +206,15 @@ def test_an_endpoint_that_was_switched_off_is_told_of_nothing(
     control.post("/webhooks", json=wanted).raise_for_status()
     do("create_customer", email="b@example.com")
     assert control.post("/webhooks/flush", json={}).json()["delivered"] == 1
+
+
+def test_what_waits_for_an_endpoint_that_is_switched_off_is_dropped(
+    control: httpx.Client, do: Do, receiver: Receiver
+) -> None:
+    wanted = {"url": receiver.url, "secret": "s1", "id": "mine"}
+    control.post("/webhooks", json=wanted).raise_for_status()
+    control.post("/webhook_faults", json={"kind": "delayed", "seconds": 60}).raise_for_status()
+    do("create_customer", email="a@example.com")
+    control.delete("/webhooks/mine").raise_for_status()
+    counts = control.post("/webhooks/flush", json={}).json()
+    assert (counts["failed"], receiver.came) == (1, [])

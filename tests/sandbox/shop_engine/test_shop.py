@@ -358,3 +358,20 @@ def test_what_is_rehearsed_does_not_happen(shop: Shop) -> None:
         assert shop.change_plan(subscription.id, quantity=9).quantity == 9
     assert shop.get(Subscription, subscription.id).quantity == 1
     assert shop.count(Invoice) == 1
+
+
+def test_what_is_looked_up_all_the_time_is_found_by_an_index(shop: Shop) -> None:
+    asked: list[str] = []
+    shop.store._connection.set_trace_callback(asked.append)
+    shop.customer_by_email("a@example.com")
+    shop.customer_by_external_id("team-1")
+    shop.latest_invoice("sub_1")
+    shop.prices("prod_1")
+    shop.store._connection.set_trace_callback(None)
+    plans = [shop.store.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in asked]
+    assert [plan[0][3].split()[4] for plan in plans] == [
+        "shop_customer_by_email",
+        "shop_customer_by_external_id",
+        "shop_invoice_by_subscription",
+        "shop_price_by_product",
+    ]

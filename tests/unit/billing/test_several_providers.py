@@ -20,6 +20,7 @@ from billing_ui.billing.customers import (
 from billing_ui.billing.inbox import accept
 from billing_ui.billing.invoices import load_invoices
 from billing_ui.billing.jobs import jobs_of, run_job
+from billing_ui.billing.page import load_page
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.pricing import load_pricing
 from billing_ui.billing.ranges import first_ranges
@@ -27,6 +28,7 @@ from billing_ui.billing.reconcile import reconcile
 from billing_ui.billing.recovery import recover
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
+from billing_ui.billing.spend import load_spend
 from billing_ui.billing.summary import load_billing
 from billing_ui.billing.sync import sync_customer
 from billing_ui.billing.visits import come_back, latest_outcome, return_from_visit
@@ -206,16 +208,27 @@ async def test_the_operators_portal_configuration_is_for_stripe_alone(
 async def test_a_team_whose_legacy_plan_has_ended_moves_with_its_next_plan(
     moving: Services, driver: FakeDriver, polar: FakeDriver
 ) -> None:
-    account = await at_stripe(moving, driver, ended(TEAM))
+    account = await at_stripe(moving, driver, ended(TEAM), invoices=(invoice(1), invoice(2)))
     pricing = await load_pricing(moving, account.identity)
     assert (pricing.provider, pricing.can_checkout) == (Provider.POLAR, True)
     assert (await load_billing(moving, account.identity)).can_buy
 
     await open_checkout(moving, account.identity, PRO)
-    await also_at_polar(moving, polar, account, subscription(PRO, id="sub_polar"))
+    await also_at_polar(
+        moving, polar, account, subscription(PRO, id="sub_polar"), invoices=(invoice(3),)
+    )
 
     assert await provider_of(moving, account) == "polar"
     assert (await open_portal(moving, account.identity)).provider == "polar"
+    # The past stays on the page.
+    page = await load_page(moving, account.identity, None, NOW)
+    assert [row.id for row in page.invoices.rows] == ["in_0003", "in_0002", "in_0001"]
+    newest = await load_invoices(moving, account.identity, limit=2)
+    rest = await load_invoices(moving, account.identity, newest.next_cursor, limit=2)
+    assert (newest.total, [row.id for row in rest.rows]) == (3, ["in_0001"])
+    spend = await load_spend(moving, account.identity, page.invoices.rows[0].created_at)
+    assert spend
+    assert spend.total == 3 * 17460
 
 
 async def test_a_checkout_that_was_left_hides_no_plan_at_the_legacy_provider(

@@ -76,6 +76,8 @@ def start(provider: str, database_url: str, tmp_path: Path) -> Callable[..., Any
             cwd=tmp_path,
             stdout=PIPE,
             stderr=PIPE,
+            # A shell that runs the tests in the background lets all that they start ignore Ctrl+C.
+            preexec_fn=_heed_ctrl_c,
         )
         try:
             yield process
@@ -85,6 +87,10 @@ def start(provider: str, database_url: str, tmp_path: Path) -> Callable[..., Any
                 await process.wait()
 
     return started
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def outcome(process: Process) -> tuple[int | None, str, str]:

@@ -12,7 +12,9 @@ from structlog.testing import capture_logs
 from billing_ui.payments.lemonsqueezy import LemonSqueezyDriver, client
 from billing_ui.payments.types import (
     CustomerDeleted,
+    FlowType,
     PaymentError,
+    PortalFlow,
     ProviderRejected,
     ProviderUnavailable,
 )
@@ -233,6 +235,17 @@ async def test_neither_key_nor_portal_is_in_a_traceback_or_a_log(
 
 def test_a_session_shows_no_portal() -> None:
     assert LEMON_KEY not in repr(lemon_driver("http://127.0.0.1:1"))
+
+
+async def test_what_came_along_and_cannot_be_read_shows_no_address(
+    scripted: ScriptedServer, driver: LemonSqueezyDriver
+) -> None:
+    unreadable = document("subscriptions", "7", urls={"update_payment_method": URL})
+    scripted.answers = [json_answer(one(CUSTOMER["data"], unreadable))]
+    flow = PortalFlow(type=FlowType.PAYMENT_METHOD_UPDATE)
+    with pytest.raises(ProviderRejected) as caught:
+        await driver.start_portal_session(portal_request("3", flow=flow))
+    assert "signature=secret" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_a_driver_serves_the_event_loops_that_come_and_go(scripted: ScriptedServer) -> None:

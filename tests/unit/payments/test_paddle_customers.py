@@ -48,16 +48,20 @@ async def test_without_an_address_there_is_no_customer_and_a_sentence_why(
     assert account.shop.find(Customer) == []
 
 
-@pytest.mark.parametrize("metadata", [{}, {"team_id": "00000000-0000-4000-8000-000000000000"}])
+@pytest.mark.parametrize(
+    ("metadata", "linked"), [({}, None), ({"team_id": "0" * 32}, "ctm_…"), ({"team_id": "x"}, None)]
+)
 async def test_a_customer_of_the_same_address_is_named_and_never_taken(
-    metadata: dict[str, str], account: PaddleAccount, driver: PaddleDriver
+    metadata: dict[str, str], linked: str | None, account: PaddleAccount, driver: PaddleDriver
 ) -> None:
     who = payer()
     stranger = account.shop.create_customer(str(who.email), metadata=metadata)
     with pytest.raises(ProviderRejected) as caught:
         await driver.ensure_customer(who)
-    command = f"billing-ui customers link --team {who.team_id} --customer {stranger.id}"
-    assert command in str(caught.value)
+    # Another team's customer cannot be linked as well.
+    command = f"billing-ui customers link --team {who.team_id} --customer {linked or stranger.id}"
+    assert str(caught.value).endswith(command)
+    assert f"({stranger.id})" in str(caught.value)
     assert str(who.email) not in str(caught.value)
     assert account.shop.get(Customer, stranger.id) == stranger
 

@@ -16,7 +16,7 @@ from billing_ui.payments.paddle import mapping
 from billing_ui.payments.types import SubscriptionState
 from billing_ui.sandbox.core.outbox import Outbox
 from billing_ui.sandbox.core.store import Store
-from billing_ui.sandbox.paddle import shapes
+from billing_ui.sandbox.paddle import shapes, transaction_shapes
 from billing_ui.sandbox.paddle.dialect import PaddleDialect
 from billing_ui.sandbox.shop.model import Card
 from billing_ui.sandbox.shop.model import Subscription as Kept
@@ -48,7 +48,7 @@ def billed(shop: Shop, bought: Json) -> Json:
     """Its transaction as Paddle answers it."""
     invoice = shop.latest_invoice(bought["id"])
     assert invoice is not None
-    return shapes.transaction(shop, invoice)
+    return transaction_shapes.transaction(shop, invoice)
 
 
 def changed(document: Json, **fields: Any) -> Json:

@@ -10,7 +10,7 @@ import pytest
 from billing_ui.clock import utc_now
 from billing_ui.payments.paddle import PaddleDriver
 from billing_ui.payments.types import FlowType, InvalidRequest, PortalFlow, ProviderRejected
-from billing_ui.sandbox.paddle import shapes
+from billing_ui.sandbox.paddle import transaction_shapes
 from billing_ui.sandbox.shop.model import Checkout, Flow, Invoice, PortalVisit
 from tests.unit.payments.paddle import PaddleAccount, paddle_driver, serving_paddle
 from tests.unit.payments.requests import checkout_request, payer, portal_request
@@ -207,7 +207,7 @@ async def test_nobody_is_sold_a_second_one_while_a_payment_is_being_made(
 ) -> None:
     price, who = account.plan(), payer("ctm_1")
     kept = account.shop.open_checkout(price.id, metadata={"team_id": str(who.team_id)})
-    opened = shapes.transaction(account.shop, kept)
+    opened = transaction_shapes.transaction(account.shop, kept)
     pagination = {"per_page": 30, "has_more": False, "next": None, "estimated_total": 1}
     scripted.answers = [
         json_answer({"data": [opened], "meta": {"pagination": pagination}}),

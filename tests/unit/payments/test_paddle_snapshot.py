@@ -196,11 +196,14 @@ async def test_a_range_is_walked_to_and_not_beyond(
         with account.shop.at(int((utc_now() - timedelta(days=days)).timestamp())):
             made.append(account.shop.create_customer(f"a{days}@example.com"))
     bounds = {
-        "created_from": from_unix(made[1].created),
+        "created_from": from_unix(made[2].created),
         "created_to": from_unix(made[4].created),
     }
     found = await ids(driver, Listing.CUSTOMERS, **bounds)
-    assert found == [made[3].id, made[2].id, made[1].id]
+    assert found == [made[3].id, made[2].id]
+    beyond = await driver.list_page(Listing.CUSTOMERS, NOTHING_SOLD, cursor=made[3].id, **bounds)
+    assert [one.customer.id for one in beyond.snapshots] == [made[2].id]
+    assert beyond.cursor is None
     assert await ids(driver, Listing.CUSTOMERS) == [one.id for one in reversed(made)]
 
 

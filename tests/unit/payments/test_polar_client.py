@@ -206,7 +206,7 @@ def test_one_driver_serves_several_event_loops(monkeypatch: pytest.MonkeyPatch) 
         return make(**fields)
 
     driver = PolarDriver(POLAR_KEY, api_base=f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(client.httpx, "AsyncClient", noted)
+    monkeypatch.setattr(httpx, "AsyncClient", noted)
     monkeypatch.setattr(client, "RETRIES", 0)
     for _ in range(2):
         with pytest.raises(ProviderUnavailable):

@@ -16,10 +16,12 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
     StartPortalSessionInput,
 )
+from billing_ui.sandbox.polar import shapes
 from billing_ui.sandbox.shop.model import Checkout
 from billing_ui.settings import Provider
-from tests.unit.payments.polar_shop import Polar
+from tests.unit.payments.polar_shop import Polar, serving_polar
 from tests.unit.payments.requests import RETURN_URL, make_settings, payer
+from tests.unit.payments.scripted import ScriptedServer, json_answer
 
 PRICING_URL = "https://app.example.com/pricing"
 
@@ -62,12 +64,35 @@ async def test_a_portal_leads_back_where_it_was_told(polar: Polar) -> None:
 
 
 @pytest.mark.parametrize("kind", ["individual", "team"])
-async def test_a_customer_made_elsewhere_is_let_in_as_its_owner(kind: str, polar: Polar) -> None:
+@pytest.mark.parametrize("external_id", ["user-7", "org-1", None])
+async def test_a_customer_made_elsewhere_is_let_in_as_its_owner(
+    external_id: str | None, kind: str, polar: Polar
+) -> None:
     driver = polar.driver()
     owner = {"email": "owner@example.com", "external_id": "user-7"}
-    linked = polar.shop.create_customer("a@example.com", extra={"type": kind, "owner": owner})
+    linked = polar.shop.create_customer(
+        "a@example.com", external_id=external_id, extra={"type": kind, "owner": owner}
+    )
     session = await driver.start_portal_session(portal(payer(linked.id)))
     assert session.customer == linked.id
+    await driver.close()
+
+
+async def test_a_portal_without_anybody_to_come_in_is_refused_in_words(
+    scripted: ScriptedServer,
+) -> None:
+    driver = PolarDriver("polar_oat_1", api_base=scripted.url)
+    refused = {"type": "value_error", "loc": ["body", "member_id"], "msg": "Required."}
+    whole = {"items": [], "pagination": {"total_count": 0, "max_page": 0}}
+    async with serving_polar() as polar:
+        team = polar.shop.create_customer("a@example.com", extra={"type": "team"})
+        known = shapes.customer(polar.shop, team)
+    scripted.answers = [
+        json_answer({"detail": [refused]}, 422),
+        *(json_answer(known), json_answer(whole)),
+    ]
+    with pytest.raises(ProviderRejected, match="an owner"):
+        await driver.start_portal_session(portal(payer(team.id)))
     await driver.close()
 
 

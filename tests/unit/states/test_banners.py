@@ -95,9 +95,15 @@ def test_where_the_portal_takes_no_card_the_invoice_itself_is_paid() -> None:
 
 
 def test_where_nothing_can_be_pressed_nothing_is_asked_for() -> None:
-    [view] = views(failed(pay_url=None), payment=False)
+    [view] = views(failed(pay_url=None), portal=False, payment=False)
     assert (view.action, view.pay_url, view.solid) == ("", "", "")
     assert view.detail == "Stripe tries again on December 13, 2026."
+
+
+def test_where_the_portal_opens_at_its_first_page_alone_that_is_where_to_mend_it() -> None:
+    [view] = views(failed(pay_url=None), payment=False)
+    assert (view.action, view.pay_url, view.solid) == ("", "", "")
+    assert view.detail.endswith("Update your card in Stripe's portal to keep Team.")
 
 
 def test_two_failed_payments_name_their_plans_and_are_mended_by_one_solid_button() -> None:

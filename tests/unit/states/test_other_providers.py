@@ -54,7 +54,7 @@ async def test_nobody_is_promised_a_way_back_that_there_is_not(
     services: Services, owner: str, without_way_back: FakeDriver
 ) -> None:
     _, state = await billing_page(owner)
-    assert (state.returns, state.away) == (False, False)
+    assert (state.returns, state.away) == (False, "")
 
 
 async def test_only_the_flows_there_are_have_buttons(
@@ -75,8 +75,7 @@ async def test_whoever_opened_the_portal_can_say_that_they_are_back(
     # By the browser's Back, which loads the page anew, or in another tab.
     await tab.send(BillingState.load)
     elsewhere, other = await billing_page(owner)
-    assert state.away
-    assert other.away
+    assert state.away == other.away == "portal"
     without_way_back.has(snapshot(subscription(TEAM, 30), payment_methods=(card(),)))
 
     answer = await tab.send(BillingState.back_again)
@@ -120,7 +119,7 @@ async def test_where_a_link_leads_back_nobody_is_asked(
     tab, state = await billing_page(owner)
     await tab.send(BillingState.manage_billing)
     await tab.send(BillingState.load)
-    assert (state.returns, state.away) == (True, False)
+    assert (state.returns, state.away) == (True, "")
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.MEMBER])
@@ -145,6 +144,26 @@ async def test_a_member_who_says_that_they_are_back_fetches_nothing(
     without_way_back.calls.clear()
     await tab.send(BillingState.back_again)
     assert without_way_back.calls == []
+
+
+async def test_whoever_bought_where_no_link_leads_back_can_say_so(
+    services: Services, driver: FakeDriver
+) -> None:
+    driver.capabilities = driver.capabilities.model_copy(update={"checkout_returns": False})
+    account = await new_account(services)
+    token = await sign_in_as(services.database, account.identity.user_id)
+    plans = Tab(token, path="/pricing")
+    await plans.send(PricingState.load)
+    await plans.send(PricingState.choose, "prod_pro")
+    tab, state = await billing_page(token)
+    assert state.away == "checkout"
+    [customer] = driver.snapshots
+    driver.has(snapshot(subscription(), customer=customer))
+
+    await tab.send(BillingState.back_again)
+
+    assert (state.away, state.result.changed) == ("", True)
+    assert [plan.name for plan in state.plans] == ["Pro"]
 
 
 # ---------------------------------------------------------------- nothing bought yet

@@ -142,10 +142,9 @@ def _trial_days(checkout: Checkout, price: Price) -> int:
 
 def _rhythm(checkout: Checkout, price: Price, formats: Formats) -> str:
     trial = _trial_days(checkout, price)
-    if not trial:
-        return rhythm(price)
-    later = formats.money(price.amount * checkout.quantity, price.currency)
-    return f"free for {trial} days, then {later} {rhythm(price)}"
+    amount = formats.money(price.amount * checkout.quantity, price.currency)
+    then = f"{amount} {rhythm(price)}"
+    return f"{trial} days free, then {then}." if trial else f"Renews at {then} until you cancel."
 
 
 def _lines(

@@ -77,9 +77,7 @@ def confirm(visit: Visit, form: Form) -> Response:
         "portal/confirm.html",
         heading="Confirm your plan",
         problem="",
-        lead=f"A new quantity of {option.name}."
-        if option.current
-        else f"From {now} to {option.name}.",
+        lead=_lead(now, option),
         lines=lines,
         total=total,
         explanation=explanation,
@@ -89,6 +87,14 @@ def confirm(visit: Visit, form: Form) -> Response:
             f"/plans/{subscription.id}/update", price=option.price, quantity=str(quantity)
         ),
     )
+
+
+def _lead(now: str, option: Option) -> str:
+    if option.current:
+        return f"A new quantity of {option.name}."
+    if option.name == now:
+        return f"{now}, from now on {option.amount}."
+    return f"From {now} to {option.name}."
 
 
 def update(visit: Visit, form: Form) -> Response:

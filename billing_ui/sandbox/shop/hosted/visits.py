@@ -153,9 +153,8 @@ def inside(shop: Shop, handler: Handler) -> Callable[[Request], Awaitable[Respon
 
 def _visit(shop: Shop, request: Request) -> Visit | None:
     """Return the visit of who holds the link's cookie; None for everybody else."""
-    name = request.path_params["visit"]
-    token = request.cookies.get(_cookie(name), "")
-    link = shop.portal_visit(token) if _name(token) == name else None
+    token = request.cookies.get(_cookie(request.path_params["visit"]), "")
+    link = shop.portal_visit(token)
     if link is None:
         return None
     customer = shop.peek(Customer, link.customer)

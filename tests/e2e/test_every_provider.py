@@ -1,0 +1,139 @@
+"""The whole way at every provider: see the plan, change it there, come back, and the page says what is so."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from filelock import FileLock
+from playwright.async_api import Locator, Page, expect
+from sqlmodel import select
+
+from billing_ui.accounts.demo import DEMO_ACCOUNTS
+from billing_ui.billing.services import Services
+from billing_ui.models import Customer
+from billing_ui.payments.types import SnapshotSubscription, SubscriptionState
+from billing_ui.settings import Provider, Settings
+from tests.conftest import free_port
+from tests.e2e.server import BUILD, Server
+from tests.e2e.visitors import (
+    BILLING,
+    SIGN_IN,
+    Visitors,
+    billing_shown,
+    button,
+    choose_price,
+    come_back,
+    region,
+    said,
+    to_portal,
+)
+from tests.e2e.words import long_date
+
+PROVIDERS_BUILD = BUILD.with_name("e2e-providers")
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where the application is, whichever provider it has: another port would build its pages anew."""
+    return free_port()
+
+
+@pytest.fixture(scope="module", params=Provider, ids=lambda provider: provider.value)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, port: int
+) -> Iterator[Server]:
+    """An installation with nothing configured but which provider it is for."""
+    provider: Provider = request.param
+    settings = {"PAYMENT_PROVIDER": provider.value}
+    running = Server(tmp_path_factory.mktemp(provider.value), settings, PROVIDERS_BUILD, port)
+    PROVIDERS_BUILD.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(PROVIDERS_BUILD.with_suffix(".lock")):
+        running.start()
+        yield running
+        running.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def provider(server: Server) -> AsyncIterator[Services]:
+    """Its database, and its provider as our driver has it."""
+    opened = Services.open(
+        Settings(
+            _env_file=None,
+            payment_provider=Provider(server.settings["PAYMENT_PROVIDER"]),
+            database_url=server.database_url,
+            sandbox_port=server.sandbox_port,
+            secret_key="for tests only",
+        )
+    )
+    yield opened
+    await opened.close()
+
+
+async def plan_there(provider: Services, account: str) -> SnapshotSubscription:
+    """Return what a demo account's team pays for, as the provider says."""
+    async with provider.database.read() as session:
+        team_id = DEMO_ACCOUNTS[account].team_id
+        row = (await session.exec(select(Customer).where(Customer.team_id == team_id))).one()
+    assert row.provider_customer_id is not None
+    snapshot = await provider.drivers.active.fetch_snapshot(row.provider_customer_id)
+    [subscription] = snapshot.subscriptions
+    return subscription
+
+
+async def back_on_the_page(page: Page, provider: Services) -> Locator:
+    """Come back as the provider's portal lets one; return the region "Current plan"."""
+    if provider.drivers.active.capabilities.returns:
+        return await come_back(page)
+    await expect(page.get_by_role("link", name=re.compile("^Return to "))).to_have_count(0)
+    await page.goto(BILLING)
+    await billing_shown(page)
+    banner = said(page, f"You opened {provider.drivers.active.display_name}'s portal.")
+    await button(banner, "I'm back, refresh").click()
+    await expect(button(page, "I'm back, refresh")).to_have_count(0)
+    return region(page, "Current plan")
+
+
+async def test_what_is_changed_at_the_provider_is_so_on_the_page(
+    visitors: Visitors, provider: Services
+) -> None:
+    driver = provider.drivers.active
+    page = await visitors.arrive(SIGN_IN)
+    await button(page, "Continue as active").click()
+    plan = await billing_shown(page)
+    await expect(plan).to_contain_text("$480.00 per month · 24 ")
+    await expect(plan.get_by_text("Active", exact=True)).to_be_visible()
+    before = await plan_there(provider, "active")
+    assert before.current_period_end is not None
+    renewal = long_date(before.current_period_end)
+    await expect(plan.get_by_text(f"Renews on {renewal}", exact=True)).to_be_visible()
+
+    await to_portal(page)
+    if driver.capabilities.plan_changes:
+        await button(page, "Update plan").click()
+        await choose_price(page, "Pro – $149.00 per month")
+        await expect(page.get_by_text("Your plan is updated.")).to_be_visible()
+        plan = await back_on_the_page(page, provider)
+        await expect(said(page, "Plan changed from Team to Pro.")).to_be_visible()
+        shown, badge = "$149.00 per month", "Active"
+    else:
+        await expect(button(page, "Update plan")).to_have_count(0)
+        await button(page, "Cancel plan").click()
+        await page.get_by_role("radio", name="It’s too expensive").check()
+        await button(page, "Cancel plan").click()
+        await expect(page.get_by_text("Your plan is canceled.")).to_be_visible()
+        plan = await back_on_the_page(page, provider)
+        await expect(said(page, f"Your plan is set to cancel on {renewal}.")).to_be_visible()
+        shown, badge = "$480.00 per month", "Canceling"
+
+    for _ in range(2):
+        await expect(plan).to_contain_text(shown)
+        await expect(plan.get_by_text(badge, exact=True)).to_be_visible()
+        await page.reload()
+        plan = await billing_shown(page)
+    there = await plan_there(provider, "active")
+    [item] = there.items
+    if driver.capabilities.plan_changes:
+        assert (there.state, item.plan_name) == (SubscriptionState.ACTIVE, "Pro")
+    else:
+        assert (there.state, item.plan_name) == (SubscriptionState.CANCELING, "Team")
