@@ -23,7 +23,7 @@ from billing_ui.sandbox.shop.model import (
 )
 from billing_ui.sandbox.shop.shop import Shop
 
-NO_EMAIL: Final = ".without-email.invalid"
+NO_EMAIL: Final = "@without-email.invalid"
 """How an address ends that stands for none: the shop knows nobody without, and here a team may have none."""
 
 SEAT: Final = "seat"
