@@ -16,6 +16,7 @@ from polar.v2026_10.services.webhooks import WebhooksAsync
 from billing_ui.sandbox.core.store import Condition, equals, one_of, within
 from billing_ui.sandbox.polar import shapes, webhooks
 from billing_ui.sandbox.polar.errors import missing, wrong
+from billing_ui.sandbox.polar.organization import organization
 from billing_ui.sandbox.polar.validator import query
 from billing_ui.sandbox.shop.dialect import Answered, Asked
 from billing_ui.sandbox.shop.model import (
@@ -152,7 +153,7 @@ def events(shop: Shop, asked: Asked) -> Answered:
 
 def organizations(shop: Shop, asked: Asked) -> Answered:
     """List the only organization there is."""
-    return _slice(query(OrganizationsAsync.list, asked.query), [shapes.organization(shop)])
+    return _slice(query(OrganizationsAsync.list, asked.query), [organization(shop)])
 
 
 def webhook_endpoints(shop: Shop, asked: Asked) -> Answered:
