@@ -51,7 +51,11 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["Billing"])
     openapi_extra=takes(OpenPortal, by=[BEARER]),
 )
 async def open_team_portal(request: Request) -> JSONResponse:
-    """Open the provider's portal for the caller's team. The link is short-lived: make one per visit."""
+    """Open the provider's portal for the caller's team. The link is short-lived: make one per visit.
+
+    Not every provider's portal has every flow, and that of some leads back nowhere: `returnUrl` is checked then,
+    and has no effect.
+    """
     caller = await by_bearer(request)
     body = await read_json(request, OpenPortal)
     identity = await acting_for(request, caller, body.team)

@@ -31,7 +31,8 @@ async def open_own_portal(request: Request) -> JSONResponse:
     """Open the provider's portal for the person signed in.
 
     An empty body counts as `{}`; without `returnUrl` the portal leads back to the billing page.
-    A customer of another provider than the active one is a 400; every failure of the provider is a 500.
+    A customer of a provider that is neither the active nor a legacy one is a 400; every failure of the
+    provider is a 500.
     """
     identity = await by_cookie(request)
     body = await read_json(request, OpenOwnPortal, empty=True)

@@ -27,6 +27,7 @@ from tests.e2e.visitors import (
     region,
     said,
     to_portal,
+    type_card,
 )
 from tests.e2e.words import long_date
 
@@ -137,3 +138,32 @@ async def test_what_is_changed_at_the_provider_is_so_on_the_page(
         assert (there.state, item.plan_name) == (SubscriptionState.ACTIVE, "Pro")
     else:
         assert (there.state, item.plan_name) == (SubscriptionState.CANCELING, "Team")
+
+
+async def test_what_is_bought_at_the_provider_is_so_on_the_page(
+    visitors: Visitors, provider: Services
+) -> None:
+    driver = provider.drivers.active
+    page = await visitors.arrive(SIGN_IN)
+    await button(page, "Continue as no plan").click()
+    plan = await billing_shown(page)
+    await expect(button(page, "Manage Billing")).to_have_count(0)
+    await plan.get_by_role("link", name="Choose a plan", exact=True).click()
+    await button(page, "Choose Pro").click()
+    subscribe = page.get_by_role("heading", level=1, name="Subscribe to Pro", exact=True)
+    await expect(subscribe).to_be_visible()
+    await type_card(page)
+    await button(page, "Subscribe").click()
+    if driver.capabilities.checkout_returns:
+        plan = await billing_shown(page)
+        await expect(said(page, "Pro started.")).to_be_visible()
+    else:
+        await expect(page.get_by_role("heading", level=1, name="Thank you")).to_be_visible()
+        await page.goto(BILLING)
+        plan = await billing_shown(page)
+    # Where nothing leads back, the event of the purchase tells, be the page open already or not.
+    await expect(plan).to_contain_text("$149.00 per month")
+    await expect(plan.get_by_text("Active", exact=True)).to_be_visible()
+    await expect(button(page, "Manage Billing")).to_be_visible()
+    there = await plan_there(provider, "no plan")
+    assert (there.state, there.items[0].plan_name) == (SubscriptionState.ACTIVE, "Pro")

@@ -185,7 +185,7 @@ class ScopeMissing(ProviderRejected):
 
     default = (
         "Polar refused this site's API key: it lacks a permission. "
-        "Whoever runs the site must give POLAR_ACCESS_TOKEN the scopes that the documentation lists."
+        "Whoever runs the site must give POLAR_ACCESS_TOKEN the scopes that `billing-ui doctor` names."
     )
 
 

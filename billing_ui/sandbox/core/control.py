@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -32,6 +32,8 @@ Json = dict[str, Any]
 Outcome = Literal["cancel", "unpaid", "past_due"]
 """What becomes of a subscription once its invoice has been tried in vain for the last time."""
 Body = TypeVar("Body", bound="Strict")
+Moment = Annotated[int, Field(ge=0, le=253_402_300_799)]
+"""Unix seconds until the end of the year 9999, the last one that Python knows."""
 
 
 class Refusal(Exception):
@@ -64,7 +66,7 @@ class BatchCall(Strict):
     method: str
     path: str
     params: Json = {}
-    at: int | None = None
+    at: Moment | None = None
     name: str | None = Field(default=None, alias="as")
     wanted_id: str | None = Field(default=None, alias="id")
 
@@ -79,7 +81,7 @@ class Advance(Strict):
     """Let time pass for a customer until a Unix time."""
 
     customer: str
-    to: int
+    to: Moment
 
 
 class Dunning(Strict):
@@ -100,8 +102,8 @@ class Seed(Strict):
     invoices_per_customer: int = Field(default=1, ge=0, le=100)
     payments: bool = True
     price: str | None = None
-    created_from: int | None = None
-    created_to: int | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None
     email_domain: str = "example.com"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from billing_ui.sandbox.polar import calls, lists
+from billing_ui.sandbox.polar import calls, lists, sessions
 from billing_ui.sandbox.polar.errors import Refused, failure, missing, unauthorized
 from billing_ui.sandbox.polar.validator import identity
 from billing_ui.sandbox.shop.dialect import Answered, Asked
@@ -42,9 +42,9 @@ _ROUTES: Final = (
     _route("GET", "/v1/customers/{record_id}/payment-methods", lists.payment_methods),
     _route("GET", "/v1/customers/{record_id}/members", lists.members),
     _route("GET", "/v1/customers/{record_id}/members/{member_id}", calls.member),
-    _route("POST", "/v1/customer-sessions/", calls.create_customer_session),
-    _route("POST", "/v1/checkouts/", calls.create_checkout),
-    _route("GET", "/v1/checkouts/{record_id}", calls.checkout),
+    _route("POST", "/v1/customer-sessions/", sessions.create_customer_session),
+    _route("POST", "/v1/checkouts/", sessions.create_checkout),
+    _route("GET", "/v1/checkouts/{record_id}", sessions.checkout),
     _route("GET", "/v1/products/", lists.products),
     _route("GET", "/v1/products/{record_id}", calls.product),
     _route("GET", "/v1/subscriptions/", lists.subscriptions),

@@ -15,7 +15,9 @@ from polar.v2026_10.services.webhooks import WebhooksAsync
 
 from billing_ui.sandbox.core.store import Condition, equals, one_of, within
 from billing_ui.sandbox.polar import shapes, webhooks
-from billing_ui.sandbox.polar.errors import missing, wrong
+from billing_ui.sandbox.polar.errors import wrong
+from billing_ui.sandbox.polar.found import living
+from billing_ui.sandbox.polar.organization import organization
 from billing_ui.sandbox.polar.validator import query
 from billing_ui.sandbox.shop.dialect import Answered, Asked
 from billing_ui.sandbox.shop.model import (
@@ -51,14 +53,14 @@ def customers(shop: Shop, asked: Asked) -> Answered:
 def payment_methods(shop: Shop, asked: Asked, record_id: str) -> Answered:
     """List a customer's cards."""
     wish = query(CustomersAsync.list_payment_methods, asked.query)
-    cards = shop.cards(_living(shop, record_id).id)
+    cards = shop.cards(living(shop, record_id).id)
     return _slice(wish, [shapes.payment_method(card) for card in cards])
 
 
 def members(shop: Shop, asked: Asked, record_id: str) -> Answered:
     """List a customer's members, of whom there is only the owner here."""
     wish = query(MembersAsync.list, asked.query)
-    owner = shapes.owner(_living(shop, record_id))
+    owner = shapes.owner(living(shop, record_id))
     return _slice(wish, [owner] if wish["role"] in (None, "owner") else [])
 
 
@@ -152,7 +154,7 @@ def events(shop: Shop, asked: Asked) -> Answered:
 
 def organizations(shop: Shop, asked: Asked) -> Answered:
     """List the only organization there is."""
-    return _slice(query(OrganizationsAsync.list, asked.query), [shapes.organization(shop)])
+    return _slice(query(OrganizationsAsync.list, asked.query), [organization(shop)])
 
 
 def webhook_endpoints(shop: Shop, asked: Asked) -> Answered:
@@ -320,10 +322,3 @@ def _moments(name: str, bounds: Mapping[str, str | None]) -> dict[str, int]:
         sign: int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
         for sign, moment in found.items()
     }
-
-
-def _living(shop: Shop, customer_id: str) -> Customer:
-    found = shop.peek(Customer, customer_id)
-    if found is None or found.deleted_at is not None:
-        raise missing("Customer")
-    return found

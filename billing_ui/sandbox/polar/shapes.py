@@ -8,8 +8,6 @@ from uuid import NAMESPACE_URL, uuid5
 from billing_ui.sandbox.shop.model import (
     Address,
     Card,
-    Checkout,
-    CheckoutStatus,
     Customer,
     Invoice,
     InvoiceStatus,
@@ -18,12 +16,13 @@ from billing_ui.sandbox.shop.model import (
     Price,
     Product,
     Reason,
+    Record,
     Status,
     Subscription,
 )
 from billing_ui.sandbox.shop.shop import Shop
 
-NO_EMAIL: Final = ".without-email.invalid"
+NO_EMAIL: Final = "@without-email.invalid"
 """How an address ends that stands for none: the shop knows nobody without, and here a team may have none."""
 
 SEAT: Final = "seat"
@@ -49,11 +48,6 @@ _BILLING_REASONS: Final = {
     Reason.RENEWAL: "subscription_cycle",
     Reason.CHANGE: "subscription_update",
 }
-_CHECKOUT_STATUSES: Final = {
-    CheckoutStatus.OPEN: "open",
-    CheckoutStatus.COMPLETE: "succeeded",
-    CheckoutStatus.EXPIRED: "expired",
-}
 
 
 def written(moment: int) -> str:
@@ -75,7 +69,8 @@ def organization_id(shop: Shop) -> str:
     return derived("organization", shop.name)
 
 
-def _dated(record: Any) -> Json:
+def dated(record: Record) -> Json:
+    """Return when something was made and changed."""
     modified = record.updated if record.updated != record.created else None
     return {"created_at": written(record.created), "modified_at": _written(modified)}
 
@@ -95,7 +90,7 @@ def customer(shop: Shop, record: Customer) -> Json:
     kept = {"__external_id": record.external_id} if deleted and record.external_id else {}
     return {
         "id": record.id,
-        **_dated(record),
+        **dated(record),
         "metadata": {**record.metadata, **kept},
         "external_id": None if deleted else record.external_id,
         "email": email_of(record),
@@ -103,7 +98,7 @@ def customer(shop: Shop, record: Customer) -> Json:
         "type": record.extra.get("type", "individual"),
         "name": record.name,
         "billing_name": record.extra.get("billing_name") or record.name,
-        "billing_address": _address(record.address),
+        "billing_address": address(record.address),
         "tax_id": _tax_id(record),
         "locale": record.extra.get("locale"),
         "organization_id": organization_id(shop),
@@ -114,17 +109,18 @@ def customer(shop: Shop, record: Customer) -> Json:
     }
 
 
-def _address(address: Address | None) -> Json | None:
+def address(given: Address | None) -> Json | None:
+    """Return a postal address."""
     # Polar has no address without a country.
-    if address is None or not address.country:
+    if given is None or not given.country:
         return None
     return {
-        "line1": address.line1,
-        "line2": address.line2,
-        "postal_code": address.postal_code,
-        "city": address.city,
-        "state": address.state,
-        "country": address.country.upper(),
+        "line1": given.line1,
+        "line2": given.line2,
+        "postal_code": given.postal_code,
+        "city": given.city,
+        "state": given.state,
+        "country": given.country.upper(),
     }
 
 
@@ -156,7 +152,7 @@ def payment_method(card: Card) -> Json:
     """Return a card."""
     return {
         "id": card.id,
-        **_dated(card),
+        **dated(card),
         "processor": "stripe",
         "customer_id": card.customer,
         "type": "card",
@@ -174,10 +170,11 @@ def payment_method(card: Card) -> Json:
 # ---------------------------------------------------------------- what is sold
 
 
-def _plain_product(shop: Shop, record: Product, price: Price) -> Json:
+def plain_product(shop: Shop, record: Product, price: Price) -> Json:
+    """Return what of a product is shown wherever it is mentioned."""
     return {
         "id": record.id,
-        **_dated(record),
+        **dated(record),
         "trial_interval": "day" if price.trial_days else None,
         "trial_interval_count": price.trial_days or None,
         "name": record.name,
@@ -196,13 +193,13 @@ def _plain_product(shop: Shop, record: Product, price: Price) -> Json:
 def product(shop: Shop, record: Product, price: Price) -> Json:
     """Return a product with its one price; its features are benefits here."""
     return {
-        **_plain_product(shop, record, price),
+        **plain_product(shop, record, price),
         "metadata": record.metadata,
         "is_deletable": False,
         "prices": [product_price(record, price)],
         "benefits": [
             {
-                **_benefit(shop, record, feature),
+                **benefit(shop, record, feature),
                 "metadata": {},
                 "visibility": "public",
                 "properties": {"note": None},
@@ -215,7 +212,8 @@ def product(shop: Shop, record: Product, price: Price) -> Json:
     }
 
 
-def _benefit(shop: Shop, record: Product, feature: str) -> Json:
+def benefit(shop: Shop, record: Product, feature: str) -> Json:
+    """Return a feature of a product as the benefit it is here."""
     return {
         "id": derived("benefit", record.id, feature),
         "created_at": written(record.created),
@@ -233,7 +231,7 @@ def product_price(record: Product, price: Price) -> Json:
     """Return a price: a fixed one, or one for each seat or unit."""
     shown = {
         "id": price.id,
-        **_dated(price),
+        **dated(price),
         "source": "catalog",
         "price_currency": price.currency,
         "tax_behavior": None,
@@ -277,7 +275,7 @@ def _plain_subscription(shop: Shop, record: Subscription) -> Json:
     return {
         "metadata": record.metadata,
         "id": record.id,
-        **_dated(record),
+        **dated(record),
         "amount": price.amount * record.quantity,
         "currency": record.currency,
         "recurring_interval": str(price.interval),
@@ -339,7 +337,7 @@ def order(shop: Shop, record: Invoice) -> Json:
     paid = record.status in (InvoiceStatus.PAID, InvoiceStatus.REFUNDED)
     return {
         "id": record.id,
-        **_dated(record),
+        **dated(record),
         "status": order_status(record),
         "paid": paid,
         "subtotal_amount": record.total,
@@ -354,7 +352,7 @@ def order(shop: Shop, record: Invoice) -> Json:
         "currency": record.currency,
         "billing_reason": _BILLING_REASONS[record.reason],
         "billing_name": payer.extra.get("billing_name") or payer.name,
-        "billing_address": _address(payer.address),
+        "billing_address": address(payer.address),
         "invoice_number": record.number,
         "is_invoice_generated": True,
         "receipt_number": None,
@@ -371,7 +369,7 @@ def order(shop: Shop, record: Invoice) -> Json:
         "platform_fee_amount": 0,
         "platform_fee_currency": record.currency if paid else None,
         "customer": customer(shop, payer),
-        "product": {"metadata": sold.metadata, **_plain_product(shop, sold, price)},
+        "product": {"metadata": sold.metadata, **plain_product(shop, sold, price)},
         "discount": None,
         "subscription": _plain_subscription(shop, bought),
         "items": [_item(record, number, line) for number, line in enumerate(record.lines)],
@@ -394,173 +392,3 @@ def _item(record: Invoice, number: int, line: Line) -> Json:
         "start_timestamp": written(line.period_start),
         "end_timestamp": written(line.period_end),
     }
-
-
-# ---------------------------------------------------------------- checkouts
-
-_QUANTITIES: Final = ("seats", "min_seats", "max_seats", "units", "min_units", "max_units")
-
-
-def checkout(shop: Shop, record: Checkout) -> Json:
-    """Return a checkout."""
-    price = shop.get(Price, record.price)
-    sold = shop.get(Product, price.product)
-    buyer = shop.get(Customer, record.customer) if record.customer else None
-    amount = price.amount * record.quantity
-    by_seat = price.per_unit and is_by_seat(sold)
-    shown = {
-        **_plain_product(shop, sold, price),
-        "prices": [product_price(sold, price)],
-        "benefits": [_benefit(shop, sold, feature) for feature in sold.features],
-        "medias": [],
-    }
-    trial = price.trial_days if record.trial_days is None else record.trial_days
-    quantity: Json = dict.fromkeys(_QUANTITIES)
-    if price.per_unit:
-        what = "seats" if by_seat else "units"
-        bounds = {f"{end}_{what}": record.extra.get(f"{end}_{what}") for end in ("min", "max")}
-        quantity |= {what: record.quantity, **bounds}
-    return {
-        "id": record.id,
-        **_dated(record),
-        "custom_field_data": {},
-        "payment_processor": "stripe",
-        "status": _CHECKOUT_STATUSES[record.status],
-        "client_secret": f"polar_c_{shop.sign('checkout', record.id)}",
-        "url": shop.checkout_url(record),
-        "expires_at": written(record.expires_at),
-        "success_url": record.success_url or f"{shop.origin}/",
-        "return_url": record.return_url,
-        "embed_origin": record.extra.get("embed_origin"),
-        "amount": amount,
-        **quantity,
-        "discount_amount": 0,
-        "net_amount": amount,
-        "tax_amount": 0,
-        "tax_behavior": None,
-        "total_amount": amount,
-        "currency": price.currency,
-        "allow_trial": True,
-        "active_trial_interval": "day" if trial else None,
-        "active_trial_interval_count": trial or None,
-        "trial_end": None,
-        "organization_id": organization_id(shop),
-        "product_id": sold.id,
-        "product_price_id": price.id,
-        "discount_id": None,
-        "allow_discount_codes": record.extra.get("allow_discount_codes", True),
-        "require_billing_address": record.extra.get("require_billing_address", False),
-        "is_discount_applicable": True,
-        "is_free_product_price": amount == 0,
-        "is_payment_required": amount > 0 and not trial,
-        "is_payment_setup_required": True,
-        "is_payment_form_required": True,
-        "customer_id": record.customer,
-        "is_business_customer": record.extra.get("is_business_customer", False),
-        "customer_name": buyer.name if buyer else record.name,
-        "customer_email": email_of(buyer) if buyer else record.email,
-        "customer_ip_address": None,
-        "customer_billing_name": buyer.name if buyer else record.name,
-        "customer_billing_address": _address(buyer.address) if buyer else None,
-        "customer_tax_id": buyer.tax_id if buyer else None,
-        "locale": record.extra.get("locale"),
-        "payment_method_type": None,
-        "payment_processor_metadata": {},
-        "billing_address_fields": {
-            "country": "required",
-            **dict.fromkeys(("state", "city", "postal_code", "line1", "line2"), "disabled"),
-        },
-        "trial_interval": None,
-        "trial_interval_count": None,
-        "metadata": record.metadata,
-        "external_customer_id": buyer.external_id if buyer else record.external_id,
-        "products": [shown],
-        "product": shown,
-        "product_price": product_price(sold, price),
-        "prices": {sold.id: [product_price(sold, price)]},
-        "discount": None,
-        "subscription_id": None,
-        "attached_custom_fields": [],
-        "customer_metadata": record.customer_metadata,
-    }
-
-
-# ---------------------------------------------------------------- the organization
-
-
-def organization(shop: Shop) -> Json:
-    """Return whose shop it is."""
-    mails = ("order_confirmation", "payment_method_expiration_reminder")
-    changes = ("cancellation", "confirmation", "cycled", "cycled_after_trial", "past_due")
-    more = ("paused", "resumed", "renewal_reminder", "revoked", "trial_conversion_reminder")
-    told = (
-        *mails,
-        *(f"subscription_{change}" for change in (*changes, *more, "uncanceled", "updated")),
-    )
-    grants = ("checkout_payments", "subscription_renewals", "payouts", "refunds")
-    return {
-        "created_at": written(0),
-        "modified_at": None,
-        "id": organization_id(shop),
-        "name": shop.name,
-        "slug": "".join(letter if letter.isalnum() else "-" for letter in shop.name.lower()),
-        "avatar_url": None,
-        "proration_behavior": "invoice",
-        "allow_customer_updates": True,
-        "email": None,
-        "website": None,
-        "socials": [],
-        "status": "active",
-        "details_submitted_at": written(0),
-        "onboarding_resubmission_requested_at": None,
-        "sso_enforced": False,
-        "default_presentment_currency": "usd",
-        "default_tax_behavior": "location",
-        "feature_settings": {
-            **dict.fromkeys(_FEATURES, False),
-            "member_model_enabled": True,
-            "overview_metrics": None,
-        },
-        "subscription_settings": {
-            "allow_multiple_subscriptions": False,
-            "proration_behavior": "invoice",
-            "benefit_revocation_grace_period": 0,
-            "prevent_trial_abuse": False,
-            "allow_customer_updates": True,
-        },
-        "customer_email_settings": dict.fromkeys(told, True),
-        "customer_portal_settings": {
-            "usage": {"show": False},
-            "subscription": {
-                "update_seats": True,
-                "update_plan": True,
-                "update_units": True,
-                "pause": False,
-            },
-            "customer": {"allow_email_change": True},
-        },
-        "dispute_settings": {"auto_accept_below_amount": None},
-        "embed_hosts": [],
-        "country": "US",
-        "account_id": None,
-        "payout_account_id": None,
-        "capabilities": dict.fromkeys((*grants, "api_access", "dashboard_access"), True),
-    }
-
-
-_FEATURES: Final = (
-    "issue_funding_enabled",
-    "wallets_enabled",
-    "checkout_localization_enabled",
-    "reset_proration_behavior_enabled",
-    "off_session_charges_enabled",
-    "meter_cycling_enabled",
-    "slack_benefit_enabled",
-    "preview_access_enabled",
-    "disputes_enabled",
-    "sso_enabled",
-    "dispute_auto_accept_enabled",
-    "compass_enabled",
-    "merchant_migration_enabled",
-    "frame_ancestors_enforced",
-)

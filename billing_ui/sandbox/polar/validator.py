@@ -5,7 +5,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, NotRequired, Union, get_args, get_origin
 from uuid import UUID
@@ -62,6 +62,17 @@ def body(schema: Any, given: Json) -> Json:
             identity("body", name, value)
     _check_metadata(checked.get("metadata") or {})
     return checked
+
+
+def only(wish: Json, known: Collection[str]) -> None:
+    """Refuse a field of a body that this sandbox does not have, instead of ignoring it.
+
+    Raises:
+        Refused: there is one.
+    """
+    for name, value in wish.items():
+        if name not in known:
+            raise wrong("body", name, "This sandbox does not imitate that.", value)
 
 
 def query(method: Callable[..., Any], given: tuple[tuple[str, str], ...]) -> Json:

@@ -10,7 +10,7 @@ from typing import Final, get_args
 from polar.v2026_10.literals import WebhookEventType
 
 from billing_ui.sandbox.core.courier import Parcel
-from billing_ui.sandbox.polar import shapes
+from billing_ui.sandbox.polar import sessions, shapes
 from billing_ui.sandbox.shop.dialect import Change, ChangeKind, Told
 from billing_ui.sandbox.shop.model import (
     Card,
@@ -130,7 +130,7 @@ def _data(shop: Shop, change: Change) -> Json | None:
         case Invoice():
             return shapes.order(shop, subject)
         case Checkout():
-            return shapes.checkout(shop, subject)
+            return sessions.shown(shop, subject)
     return None
 
 

@@ -48,8 +48,10 @@ class Checkouts(Subscriptions):
 
         Raises:
             Missing: There is no such price or customer.
-            Impossible: The price cannot be bought so, or the customer was deleted.
+            Impossible: The price cannot be bought so, the customer was deleted, or a page would
+                lead to something that is no web address.
         """
+        _check_addresses(success_url, return_url)
         with self.together():
             price = self._buyable(price_id, quantity)
             if customer_id is not None:
@@ -171,8 +173,10 @@ class Checkouts(Subscriptions):
 
         Raises:
             Missing: There is no such customer or subscription.
-            Impossible: The customer was deleted.
+            Impossible: The customer was deleted, or the page would lead to something that is no
+                web address.
         """
+        _check_addresses(return_url)
         self.living_customer(customer_id)
         if subscription_id is not None:
             self.get(Subscription, subscription_id)
@@ -205,3 +209,9 @@ class Checkouts(Subscriptions):
     def pdf_url(self, invoice: Invoice) -> str:
         """Return the address of an invoice's PDF."""
         return f"{self.invoice_url(invoice)}/pdf"
+
+
+def _check_addresses(*urls: str | None) -> None:
+    for url in urls:
+        if url is not None and not url.lower().startswith(("http://", "https://")):
+            raise Impossible(f"{url} is no web address.")

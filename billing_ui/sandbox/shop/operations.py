@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, create_model
 
 from billing_ui.sandbox.core.cards import CardProblem
-from billing_ui.sandbox.core.control import Json, Refusal, Strict, read
+from billing_ui.sandbox.core.control import Json, Moment, Refusal, Strict, read
 from billing_ui.sandbox.core.store import equals
 from billing_ui.sandbox.shop.errors import Missing, PaymentFailed, ShopError
 from billing_ui.sandbox.shop.model import (
@@ -155,7 +155,7 @@ def _model(name: str, known: dict[str, Any]) -> type[Strict]:
         name,
         __base__=Strict,
         do=(str, ...),
-        at=(int | None, None),
+        at=(Moment | None, None),
         wanted_id=(str | None, Field(default=None, alias="id")),
         **known,
     )
@@ -166,7 +166,7 @@ class Find(Strict):
     """What `find` takes; `where` names fields and their values."""
 
     do: Literal["find"]
-    at: int | None = None
+    at: Moment | None = None
     kind: Kind
     customer_id: str | None = None
     limit: int = Field(default=100, ge=1, le=10_000)

@@ -375,3 +375,11 @@ def test_what_is_looked_up_all_the_time_is_found_by_an_index(shop: Shop) -> None
         "shop_invoice_by_subscription",
         "shop_price_by_product",
     ]
+
+
+def test_no_page_leads_to_what_is_no_web_address(shop: Shop) -> None:
+    customer, price = payer(shop), seats(shop)
+    with pytest.raises(Impossible, match="no web address"):
+        shop.open_portal(customer.id, return_url="javascript:alert(1)")
+    with pytest.raises(Impossible, match="no web address"):
+        shop.open_checkout(price.id, success_url="data:text/html,x")

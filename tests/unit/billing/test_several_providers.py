@@ -173,13 +173,18 @@ async def test_a_team_without_a_customer_takes_the_active_provider(
 
 
 async def test_a_provider_without_configurations_is_asked_for_a_portal_and_nothing_else(
-    moving: Services, polar: FakeDriver
+    moving: Services, driver: FakeDriver, polar: FakeDriver
 ) -> None:
+    old = await at_stripe(moving, driver)
+    await open_portal(moving, old.identity)
+    assert driver.configurations
     account = await new_account(moving, customer="polar_1", provider="polar")
     polar.has(snapshot(customer="polar_1", provider="polar"))
     polar.calls.clear()
     await open_portal(moving, account.identity)
     assert polar.calls == ["start_portal_session"]
+    # Nor is it told of one that is another provider's.
+    assert polar.portals[0].configuration is None
 
 
 async def test_the_operators_portal_configuration_is_for_stripe_alone(

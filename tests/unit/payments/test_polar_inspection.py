@@ -7,6 +7,8 @@ import pytest
 from billing_ui.payments.inspection import Expected, Finding, Level
 from billing_ui.payments.polar import PolarDriver
 from billing_ui.payments.polar.webhooks import NEEDED_EVENTS
+from billing_ui.sandbox.polar import lists
+from billing_ui.sandbox.polar.organization import organization
 from billing_ui.sandbox.shop.model import Checkout, Customer
 from tests.conftest import free_port
 from tests.unit.payments.polar_shop import POLAR_KEY, POLAR_SECRETS, Polar
@@ -128,3 +130,26 @@ async def test_a_clock_that_is_off_is_told(scripted: ScriptedServer) -> None:
     await driver.close()
     assert told(found, "clock")[0][0] is Level.PROBLEM
     assert told(found, "organization")[0][0] is Level.PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "check"),
+    [
+        ("subscription_settings", "allow_multiple_subscriptions", True, "organization"),
+        ("customer_portal_settings", "subscription", {"update_plan": False}, "portal"),
+    ],
+)
+async def test_settings_that_would_surprise_people_are_told(
+    group: str,
+    name: str,
+    value: Any,
+    check: str,
+    polar: Polar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = organization(polar.shop)
+    known = shown[group][name]
+    shown[group][name] = known | value if isinstance(value, dict) else value
+    monkeypatch.setattr(lists, "organization", lambda shop: shown)
+    [(level, _)] = told(await inspected(polar), check)
+    assert level is Level.WARNING
