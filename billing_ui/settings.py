@@ -476,12 +476,31 @@ def get_settings() -> Settings:
     return Settings()
 
 
+_NOT_RIGHT: Final = "The settings are not right:"
+
+
 def load_settings() -> Settings:
     """Return the settings of this process, or end it with a line for each one that is wrong."""
     try:
-        return get_settings()
+        settings = get_settings()
     except ValidationError as error:
         raise SystemExit(_in_lines(error)) from None
+    # What is missing is not wrong in itself: one provider's driver works without the others' settings.
+    if missing := _missing(settings):
+        raise SystemExit("\n".join([_NOT_RIGHT, *missing]))
+    return settings
+
+
+def _missing(settings: Settings) -> list[str]:
+    """Return a line for each setting without which no page would work."""
+    if settings.sandbox:
+        return []
+    active, lines = settings.payment_provider, []
+    if not settings.key_of(active):
+        lines.append(f"{KEY_SETTINGS[active]}: is not set, and PAYMENT_PROVIDER is {active}.")
+    if Provider.LEMONSQUEEZY in settings.served_providers and not settings.lemonsqueezy_store_id:
+        lines.append("LEMONSQUEEZY_STORE_ID: is not set, so nobody knows which store this is for.")
+    return lines
 
 
 def _in_lines(error: ValidationError) -> str:
@@ -491,7 +510,7 @@ def _in_lines(error: ValidationError) -> str:
         name = _variable(detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         lines.append(f"{name}: {message}" if name else message)
-    return "\n".join(["The settings are not right:", *lines])
+    return "\n".join([_NOT_RIGHT, *lines])
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

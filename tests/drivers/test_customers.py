@@ -76,6 +76,19 @@ async def test_two_teams_have_a_customer_each(driver: Driver) -> None:
     assert await driver.ensure_customer(first) != await driver.ensure_customer(second)
 
 
+async def test_two_teams_of_one_person_never_share_a_customer(driver: Driver, world: World) -> None:
+    first = payer()
+    second = payer(email=first.email)
+    ours = await driver.ensure_customer(first)
+    if world.shares_emails:
+        assert await driver.ensure_customer(second) != ours
+    else:
+        with pytest.raises((InvalidRequest, ProviderRejected), match=r"(?i)e-?mail"):
+            await driver.ensure_customer(second)
+    assert (await driver.fetch_snapshot(ours)).customer.team_id == first.team_id
+    assert await driver.ensure_customer(first) == ours
+
+
 @pytest.mark.parametrize("claimed", [timedelta(0), LONG_AGO], ids=["at once", "days later"])
 async def test_a_customer_is_never_taken_over_by_its_email(
     claimed: timedelta, driver: Driver, world: World

@@ -75,6 +75,19 @@ async def test_one_failure_is_not_noticed(
         assert await CALLS[call](driver, customer)
 
 
+@pytest.mark.parametrize(("kind", "most"), [("error", 3), ("drop", 3), ("rate_limit", 1)])
+async def test_a_call_is_not_repeated_for_ever_nor_when_asked_to_wait(
+    kind: str, most: int, driver: Driver, world: World
+) -> None:
+    many = 9
+    wait = 20 if kind == "rate_limit" else None
+    with world.control.failing(kind, times=many, method="POST", retry_after=wait):
+        with pytest.raises(ProviderUnavailable):
+            await driver.ensure_customer(payer())
+        [left] = world.control.faults()
+    assert 1 <= many - left["times"] <= most
+
+
 async def test_a_provider_that_is_not_there_is_unavailable(world: World) -> None:
     alone = open_driver(world, base=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ProviderUnavailable, match="can't be reached"):

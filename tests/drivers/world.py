@@ -238,6 +238,11 @@ class Control:
         assert answer.is_success, answer.text
         return answer.json()
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults in force, each with how often it will strike yet."""
+        found: list[dict[str, Any]] = self.http.get("/_control/faults").json()["faults"]
+        return found
+
     @contextmanager
     def failing(self, kind: str, path: str = EVERY_CALL, **details: Any) -> Iterator[None]:
         """Let the provider fail meanwhile.

@@ -154,6 +154,28 @@ def test_legacy_providers_that_cannot_be_end_the_start_with_a_line(
     assert line in others[0]
 
 
+def test_an_active_provider_without_a_key_ends_the_start_with_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLAR_ACCESS_TOKEN", "hunter2")
+    get_settings.cache_clear()
+    with pytest.raises(SystemExit) as ended:
+        load_settings()
+    assert str(ended.value).splitlines()[1:] == [
+        "STRIPE_SECRET_KEY: is not set, and PAYMENT_PROVIDER is stripe."
+    ]
+    monkeypatch.setenv("PAYMENT_PROVIDER", "polar")
+    get_settings.cache_clear()
+    assert load_settings().served_providers == (Provider.POLAR,)
+    monkeypatch.setenv("LEGACY_PROVIDERS", "lemonsqueezy")
+    monkeypatch.setenv("LEMONSQUEEZY_API_KEY", "hunter2")
+    get_settings.cache_clear()
+    with pytest.raises(SystemExit, match="LEMONSQUEEZY_STORE_ID: is not set"):
+        load_settings()
+    get_settings.cache_clear()
+
+
 def test_the_sandbox_names_the_key_of_the_provider_it_stands_for() -> None:
     with pytest.raises(ValidationError, match="Set POLAR_ACCESS_TOKEN"):
         make(payment_provider="polar", base_url="https://billing.example.com")

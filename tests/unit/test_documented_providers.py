@@ -1,0 +1,83 @@
+"""What `docs/providers.md` says that each provider can do, and calls each status, is what its driver says."""
+
+import importlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from billing_ui.payments.driver import Drivers
+from billing_ui.payments.types import Capabilities, FlowType
+from billing_ui.settings import KEY_SETTINGS, Provider, Settings
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "providers.md"
+COLUMNS = {
+    "Stripe": Provider.STRIPE,
+    "Polar": Provider.POLAR,
+    "Lemon Squeezy": Provider.LEMONSQUEEZY,
+    "Paddle": Provider.PADDLE,
+}
+ROWS: dict[str, Callable[[Capabilities], bool]] = {
+    "portal leads back here": lambda can: can.returns,
+    "portal opens at: payment method": lambda can: FlowType.PAYMENT_METHOD_UPDATE in can.flows,
+    "… changing plans": lambda can: FlowType.SUBSCRIPTION_UPDATE in can.flows,
+    "… a switch that is only to be confirmed": lambda can: (
+        FlowType.SUBSCRIPTION_UPDATE_CONFIRM in can.flows
+    ),
+    "… canceling": lambda can: FlowType.SUBSCRIPTION_CANCEL in can.flows,
+    "… billing details": lambda can: FlowType.CUSTOMER_UPDATE in can.flows,
+    "plans can be switched in the portal": lambda can: can.plan_changes,
+    "portal offers what our configuration says": lambda can: can.portal_configurations,
+    "hosted checkout": lambda can: can.checkout,
+    "checkout leads back here": lambda can: can.checkout_returns,
+    "payment methods": lambda can: can.payment_method_list,
+    "list of events, for recovery and polling": lambda can: can.event_list,
+    "lists by range of time, for a fast backfill": lambda can: can.lists_by_time,
+}
+
+
+def table(heading: str) -> dict[str, list[str]]:
+    """Return the cells of the first table below a heading, by the first cell of each row."""
+    text = DOCUMENT.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def capabilities(provider: Provider) -> Capabilities:
+    """Return what a provider can do, as its driver says; nothing is asked of it."""
+    fields: dict[str, Any] = {
+        KEY_SETTINGS[provider].lower(): SecretStr("sk_test_documented"),
+        "payment_provider": provider,
+        "lemonsqueezy_store_id": "1",
+    }
+    return Drivers(Settings(_env_file=None, **fields)).active.capabilities
+
+
+@pytest.mark.parametrize(("place", "provider"), list(enumerate(COLUMNS.values())))
+def test_the_table_of_features_says_what_the_driver_says(place: int, provider: Provider) -> None:
+    rows, can = table("What each can do"), capabilities(provider)
+    assert rows[""] == list(COLUMNS)
+    said = {name: rows[name][place].startswith(("yes", "all")) for name in ROWS}
+    assert said == {name: has(can) for name, has in ROWS.items()}
+
+
+@pytest.mark.parametrize(("place", "provider"), list(enumerate(COLUMNS.values())))
+def test_the_table_of_statuses_has_every_status_of_the_driver_under_its_word(
+    place: int, provider: Provider
+) -> None:
+    rows = table("Statuses")
+    assert rows["shown as"] == list(COLUMNS)
+    states = importlib.import_module(f"billing_ui.payments.{provider}.mapping").STATES
+    said = {
+        status: word
+        for word, cells in rows.items()
+        # What is to end is an active or trialing one with an end, where there is no status for it.
+        if word != "Canceling" or "with" not in cells[place]
+        for status in re.findall(r"`([a-z_]+)`", cells[place])
+    }
+    assert said == {
+        status: state.value.replace("_", " ").capitalize() for status, state in states.items()
+    }
