@@ -1,4 +1,4 @@
-"""What `docs/providers.md` says that each provider can do, and calls each status, is what its driver says."""
+"""What the documents say that each provider can do, and call each status, is what its driver says."""
 
 import importlib
 import re
@@ -13,7 +13,9 @@ from billing_ui.payments.driver import Drivers
 from billing_ui.payments.types import Capabilities, FlowType
 from billing_ui.settings import KEY_SETTINGS, Provider, Settings
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "providers.md"
+REPOSITORY = Path(__file__).parents[2]
+DOCUMENT = REPOSITORY / "docs" / "providers.md"
+README = REPOSITORY / "README.md"
 COLUMNS = {
     "Stripe": Provider.STRIPE,
     "Polar": Provider.POLAR,
@@ -38,10 +40,20 @@ ROWS: dict[str, Callable[[Capabilities], bool]] = {
     "lists by range of time, for a fast backfill": lambda can: can.lists_by_time,
 }
 
+README_ROWS: dict[str, Callable[[Capabilities], bool]] = {
+    "hosted portal and checkout": lambda can: can.checkout,
+    "portal leads back here": ROWS["portal leads back here"],
+    "portal opens at the payment method": ROWS["portal opens at: payment method"],
+    "plans can be switched in the portal": ROWS["plans can be switched in the portal"],
+    "every payment method is shown": ROWS["payment methods"],
+    "lost webhooks are found in a list of events": lambda can: can.event_list,
+    "all that is compared with the provider": lambda _: True,
+}
 
-def table(heading: str) -> dict[str, list[str]]:
+
+def table(heading: str, document: Path = DOCUMENT) -> dict[str, list[str]]:
     """Return the cells of the first table below a heading, by the first cell of each row."""
-    text = DOCUMENT.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    text = document.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
     return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
 
@@ -62,6 +74,15 @@ def test_the_table_of_features_says_what_the_driver_says(place: int, provider: P
     assert rows[""] == list(COLUMNS)
     said = {name: rows[name][place].startswith(("yes", "all")) for name in ROWS}
     assert said == {name: has(can) for name, has in ROWS.items()}
+
+
+@pytest.mark.parametrize(("place", "provider"), list(enumerate(COLUMNS.values())))
+def test_the_short_table_says_the_same(place: int, provider: Provider) -> None:
+    rows, can = table("With Polar, Lemon Squeezy or Paddle", README), capabilities(provider)
+    assert rows.pop("") == list(COLUMNS)
+    rows.pop("---")
+    said = {name: cells[place] == "yes" for name, cells in rows.items()}
+    assert said == {name: has(can) for name, has in README_ROWS.items()}
 
 
 @pytest.mark.parametrize(("place", "provider"), list(enumerate(COLUMNS.values())))
