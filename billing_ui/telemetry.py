@@ -29,7 +29,7 @@ _SECRETS_IN_TEXT: Final = (
     (re.compile(r"(?i)\b((?:__Host-)?billing_session=)[^\s;,\"']+"), rf"\1{_HIDDEN}"),
     (
         re.compile(
-            r"(?i)([?&;](?:ticket|(?:[a-z_]+_)?token|session|code|state|key|signature|_ptxn|cart)=)[^&\s\"'#]+"
+            r"(?i)([?&;](?:ticket|(?:[a-z_]+_)?token|session|code|state|key|signature|_ptxn|cart|x-amz-(?:signature|credential|security-token))=)[^&\s\"'#]+"
         ),
         rf"\1{_HIDDEN}",
     ),
@@ -54,6 +54,9 @@ _SECRETS_IN_TEXT: Final = (
         ),
         rf"\1{_HIDDEN}",
     ),
+    # Files of invoices, at the addresses that Polar and Paddle give, and at the sandbox's.
+    (re.compile(r"(//(?:[a-z0-9-]+\.)*amazonaws\.com/)[^\s\"']+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"(//[^\s/]+/i/)[^\s?\"'#]+"), rf"\1{_HIDDEN}"),
     # A database or Redis URL with its password.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+@"), rf"\1{_HIDDEN}@"),
 )

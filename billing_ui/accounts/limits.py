@@ -35,6 +35,8 @@ class Limit:
 
 PORTAL: Final = Limit("portal", 30, 60.0)
 """Of one person."""
+DOWNLOADS: Final = Limit("downloads", 30, 60.0)
+"""Of files that a provider is asked for, by one person."""
 CALLS: Final = Limit("calls", 120, 60.0)
 """By one token: an API token, a session's, or one that stands for a person without either."""
 FAILED_SIGN_INS: Final = Limit("sign-in", 10, 15 * 60.0)
@@ -92,6 +94,16 @@ class Limits:
         await self.count_call(identity)
         if identity.user_id is not None:
             await self._count(PORTAL, identity.user_id)
+
+    async def count_download(self, identity: Identity) -> None:
+        """Count one download of a file that the provider is asked for, which is a call besides.
+
+        Raises:
+            TooManyTries: there were too many by the same person or the same token.
+        """
+        await self.count_call(identity)
+        if identity.user_id is not None:
+            await self._count(DOWNLOADS, identity.user_id)
 
     @asynccontextmanager
     async def counting_failed_sign_in(self, email: str) -> AsyncIterator[None]:

@@ -14,6 +14,7 @@ from billing_ui.api import (
     docs,
     entries,
     health,
+    invoice_pdf,
     links,
     metrics,
     oidc,
@@ -50,7 +51,7 @@ def create_api(services: Callable[[], Services], readiness: Readiness) -> FastAP
     parts = (
         *(webhooks.router, billing.router, payments.router, auth.router, auth.forms, oidc.router),
         *(teams.router, entries.router, entries.pages, links.forms),
-        *(activity.router, health.router, metrics.router, docs.router),
+        *(activity.router, invoice_pdf.router, health.router, metrics.router, docs.router),
     )
     routes = [route for part in parts for route in part.routes]
     # Flat and not by include_router, which would add a step to each request and change nothing here.

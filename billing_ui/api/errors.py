@@ -27,6 +27,7 @@ from billing_ui.payments.types import (
     InvalidReturnUrl,
     InvalidSignature,
     NoCustomer,
+    NoInvoice,
     NotAllowed,
     PaymentError,
     ProviderMismatch,
@@ -118,6 +119,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     TooManyTries: Code.RATE_LIMITED,
     NotAllowed: Code.FORBIDDEN,
     NoCustomer: Code.NOT_FOUND,
+    NoInvoice: Code.NOT_FOUND,
     ProviderMismatch: Code.PROVIDER_MISMATCH,
     InvalidRequest: Code.INVALID_REQUEST,
     InvalidReturnUrl: Code.INVALID_RETURN_URL,
@@ -175,14 +177,19 @@ def problem_of(error: Exception) -> Problem:
 
 def envelope(problem: Problem) -> JSONResponse:
     """Return the answer of every route but one: `{"success": false, "error": {"code", "message"}}`."""
-    headers = _headers(problem)
-    if problem.code is Code.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = problem.challenge
     return JSONResponse(
         {"success": False, "error": {"code": problem.code, "message": problem.message}},
         STATUS[problem.code],
-        headers,
+        envelope_headers(problem),
     )
+
+
+def envelope_headers(problem: Problem) -> dict[str, str]:
+    """Return what the headers of that answer say of a failure: when to try again, and how to say who one is."""
+    headers = _headers(problem)
+    if problem.code is Code.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = problem.challenge
+    return headers
 
 
 def plain(problem: Problem) -> JSONResponse:
@@ -207,7 +214,6 @@ class EnvelopeRoute(APIRoute):
         # For an endpoint that reads its request by itself there is nothing to prepare.
         alone = list(signature(self.endpoint).parameters) == ["request"]
         handle = self.endpoint if alone else super().get_route_handler()
-        shape = type(self).shape
 
         async def answer(request: Request) -> Response:
             try:
@@ -215,9 +221,13 @@ class EnvelopeRoute(APIRoute):
             except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it leaves as an answer
                 problem = problem_of(error)
                 _log(self.path, problem, error)
-                return shape(problem)
+                return self.refuse(request, problem)
 
         return answer
+
+    def refuse(self, request: Request, problem: Problem) -> Response:
+        """Return the answer that tells whoever asked of a failure."""
+        return type(self).shape(problem)
 
 
 class PlainRoute(EnvelopeRoute):

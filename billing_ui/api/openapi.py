@@ -20,8 +20,8 @@ Every failure is `{"success": false, "error": {"code", "message"}}`, except on `
 When a request breaks several rules, the first of these is answered: who you are (401), where you come from (403), \
 the body (400), team (404), role (403), customer (404), provider (409), return URL (400), limits (429).
 
-A token may make 120 calls a minute, and a person open the portal 30 times; only calls that break no other rule are \
-counted. `Retry-After` says in how many seconds to try again.
+A token may make 120 calls a minute, and a person open the portal 30 times and download 30 PDFs; only calls that \
+break no other rule are counted. `Retry-After` says in how many seconds to try again.
 
 A Bearer token goes before a cookie. A POST with the cookie needs this site's `Origin`.
 """
@@ -54,7 +54,17 @@ def answers(
     good: type[BaseModel], *codes: Code, failure: type[BaseModel] = Failure
 ) -> dict[int | str, dict[str, Any]]:
     """Return what a route answers: `good` with 200, and `failure` with the status of each code."""
-    described: dict[int | str, dict[str, Any]] = {200: {"model": good, "description": "Done"}}
+    return {200: {"model": good, "description": "Done"}} | _refusals(codes, failure)
+
+
+def leads_on(where: str, *codes: Code) -> dict[int | str, dict[str, Any]]:
+    """Return what a route answers that redirects with 303; `where` says whereto."""
+    location = {"Location": {"schema": {"type": "string", "format": "uri"}}}
+    return {303: {"description": where, "headers": location}} | _refusals(codes, Failure)
+
+
+def _refusals(codes: Sequence[Code], failure: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    described: dict[int | str, dict[str, Any]] = {}
     by_status: dict[int, list[str]] = {}
     for code in (*codes, Code.INTERNAL_ERROR):
         by_status.setdefault(STATUS[code].value, []).append(f"`{code}`")

@@ -275,7 +275,13 @@ class Invoice(Answer):
     status: str
     total: int
     currency: str
-    pdf_url: str | None
+    pdf_url: Annotated[
+        str | None,
+        Field(
+            description="Where its PDF is had: at the provider or, if the provider gives it only when asked, "
+            "here, by whoever may list invoices."
+        ),
+    ]
     hosted_url: str | None
 
 

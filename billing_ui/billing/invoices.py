@@ -1,6 +1,7 @@
 """A team's invoices, page by page, newest first."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -13,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.customers import TeamCustomers, customers_of
+from billing_ui.billing.invoice_pdf import pdf_address, providers_on_demand
 from billing_ui.billing.services import Services
 from billing_ui.models import Invoice
 from billing_ui.models.columns import UtcDateTime, left_out
@@ -23,7 +25,7 @@ MAX_LIMIT: Final = 100
 
 @dataclass(frozen=True)
 class InvoiceRow:
-    """One invoice; `total` in minor units of `currency`, times UTC."""
+    """One invoice; `total` in minor units of `currency`, times UTC, `pdf_url` where `invoice_pdf.pdf_address` says."""
 
     id: str
     created_at: datetime
@@ -81,11 +83,15 @@ async def load_invoices(
     team_id = require(identity, Action.VIEW_INVOICES)
     async with services.database.read() as session:
         customers = await customers_of(session, team_id, services.settings.served_providers)
-        return await read_invoices(session, customers, cursor, limit)
+        return await read_invoices(services, session, customers, cursor, limit)
 
 
 async def read_invoices(
-    session: AsyncSession, customers: TeamCustomers, cursor: str | None = None, limit: int = 8
+    services: Services,
+    session: AsyncSession,
+    customers: TeamCustomers,
+    cursor: str | None = None,
+    limit: int = 8,
 ) -> InvoicePage:
     """Return what `load_invoices` does, of a team whose invoices whoever asks may see.
 
@@ -104,7 +110,7 @@ async def read_invoices(
         return InvoicePage((), 0, 0, total, None, None)
     going_back = place is not None and place.side == "newer"
     return InvoicePage(
-        rows=tuple(_row(invoice) for invoice in rows),
+        rows=_rows(services, rows),
         first=before + 1,
         last=before + len(rows),
         total=total,
@@ -158,7 +164,14 @@ def _position(place: _Cursor | Invoice) -> ColumnElement[Any]:
     return tuple_(literal(place.created_at, UtcDateTime()), literal(place.id))
 
 
-def _row(invoice: Invoice) -> InvoiceRow:
+def _rows(services: Services, invoices: Sequence[Invoice]) -> tuple[InvoiceRow, ...]:
+    on_demand = providers_on_demand(services.drivers)
+    return tuple(
+        _row(invoice, pdf_address(services.settings, invoice, on_demand)) for invoice in invoices
+    )
+
+
+def _row(invoice: Invoice, pdf_url: str | None) -> InvoiceRow:
     return InvoiceRow(
         id=invoice.id,
         created_at=invoice.created_at,
@@ -168,7 +181,7 @@ def _row(invoice: Invoice) -> InvoiceRow:
         amount_remaining=invoice.amount_remaining,
         currency=invoice.currency,
         status=invoice.status,
-        pdf_url=invoice.pdf_url,
+        pdf_url=pdf_url,
         hosted_url=invoice.hosted_url,
     )
 

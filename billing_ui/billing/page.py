@@ -65,9 +65,9 @@ async def load_page(
             entries = await read_feed(session, customer, plan_alone=not may_see_invoices)
             if may_see_invoices:
                 spend = await read_spend(session, customers, now, services.settings.zone)
-                invoices = await read_invoices(session, customers, cursor)
+                invoices = await read_invoices(services, session, customers, cursor)
                 if cursor is not None and not invoices.rows:
-                    invoices = await read_invoices(session, customers)
+                    invoices = await read_invoices(services, session, customers)
     return BillingPage(
         summary=summary,
         shows_account=customer is not None and may_see_invoices,

@@ -139,6 +139,16 @@ class Driver(Protocol):
         """
         ...
 
+    async def invoice_pdf(self, invoice_id: str) -> str | None:
+        """Return the address that an invoice's PDF has now; None when there is no such invoice, or no PDF of it.
+
+        Whoever has the address may download the file: it is neither stored nor logged.
+
+        Raises:
+            InvalidRequest: the provider lacks something that an invoice must have.
+        """
+        ...
+
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with all its prices."""
         ...

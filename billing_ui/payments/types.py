@@ -97,6 +97,7 @@ class Capabilities(Frozen):
         portal_configurations: whether its portal is told by a configuration what to offer, which we make.
         lists_by_time: whether its lists can be narrowed down to a range of `created`.
         payment_method_list: whether it tells of every payment method, and not only of what subscriptions are paid by.
+        invoice_pdf_on_demand: whether an invoice's PDF has no lasting address, and is asked for each time.
         snapshot_calls: how many calls of its API a snapshot usually takes.
         background_calls_per_second: how many calls work in the background may make; None when nothing
             limits them.
@@ -112,6 +113,7 @@ class Capabilities(Frozen):
     portal_configurations: bool = False
     lists_by_time: bool = True
     payment_method_list: bool = True
+    invoice_pdf_on_demand: bool = False
     snapshot_calls: int = 1
     background_calls_per_second: float | None = None
 
@@ -462,6 +464,12 @@ class NothingBought(NoCustomer):
     """The provider has a portal only for those who bought something, and this customer never did."""
 
     default = "There is no billing portal before the first purchase. Choose a plan first."
+
+
+class NoInvoice(PaymentError):
+    """The team has no such invoice, or there is no PDF of it."""
+
+    default = "There is no such invoice."
 
 
 class CustomerDeleted(PaymentError):

@@ -78,6 +78,10 @@ class ShopWorld:
     def rename(self, customer: str, name: str) -> None:
         self._do("update_customer", customer_id=customer, name=name)
 
+    def move_to(self, customer: str, line1: str, city: str, country: str) -> None:
+        address = {"line1": line1, "city": city, "country": country}
+        self._do("update_customer", customer_id=customer, address=address)
+
     def delete_customer(self, customer: str) -> None:
         self._do("delete_customer", customer_id=customer)
 

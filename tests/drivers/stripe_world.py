@@ -80,6 +80,10 @@ class StripeWorld:
     def rename(self, customer: str, name: str) -> None:
         self._create(f"customers/{customer}", {"name": name})
 
+    def move_to(self, customer: str, line1: str, city: str, country: str) -> None:
+        address = {"line1": line1, "city": city, "country": country}
+        self._create(f"customers/{customer}", {"address": address})
+
     def delete_customer(self, customer: str) -> None:
         self.control.http.delete(f"/v1/customers/{customer}").raise_for_status()
 

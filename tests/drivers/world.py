@@ -1,6 +1,7 @@
 """What the conformance tests need of a provider: its sandbox, and a hand in it that knows nothing of our driver."""
 
 import html
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import httpx
+from pypdf import PdfReader
 
 from billing_ui.payments.driver import Driver, Drivers
 from billing_ui.payments.types import (
@@ -180,6 +182,9 @@ class World(Protocol):
     def rename(self, customer: str, name: str) -> None:
         """Give a customer another name."""
 
+    def move_to(self, customer: str, line1: str, city: str, country: str) -> None:
+        """Give a customer a postal address."""
+
     def delete_customer(self, customer: str) -> None:
         """Delete a customer."""
 
@@ -315,3 +320,11 @@ def page_at(url: str) -> str:
         answer = browser.get(url)
     assert answer.status_code == 200, answer.text
     return html.unescape(answer.text)
+
+
+def pdf_at(url: str) -> str:
+    """Return the text of the PDF that a browser which goes to `url` downloads."""
+    with httpx.Client(trust_env=False) as browser:
+        answer = browser.get(url)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    return " ".join(page.extract_text() for page in PdfReader(io.BytesIO(answer.content)).pages)

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import col, select
 
 from billing_ui.accounts.audit import OPERATOR
 from billing_ui.accounts.permissions import Scope
@@ -22,7 +22,7 @@ from billing_ui.accounts.sessions import sign_out
 from billing_ui.accounts.tokens import create_token, revoke_token
 from billing_ui.api.app import create_api
 from billing_ui.api.health import Readiness
-from billing_ui.models import Role, Team
+from billing_ui.models import Invoice, Role, Team
 from tests.api.world import BASE_URL, Person, World
 
 PUBLIC: Final[dict[tuple[str, str], str]] = {
@@ -68,6 +68,7 @@ SCOPES: Final[dict[tuple[str, str], frozenset[Scope]]] = {
     ("POST", "/api/billing/checkout"): frozenset({Scope.CHECKOUT}),
     ("GET", "/api/billing/subscription"): frozenset({Scope.READ}),
     ("GET", "/api/billing/invoices"): frozenset({Scope.READ}),
+    ("GET", "/api/billing/invoices/{invoice_id}/pdf"): frozenset({Scope.READ}),
     ("GET", "/api/activity.csv"): frozenset({Scope.READ}),
 }
 """What a token with one scope is for; nothing else is let through."""
@@ -103,6 +104,7 @@ class Victim:
     owner: Person
     team: Team
     customer: str
+    invoice: str
 
     def secrets(self) -> tuple[str, ...]:
         """What belongs to it and may stand in no answer to anybody else."""
@@ -124,19 +126,21 @@ async def victim(world: World) -> Victim:
     async with world.services.database.write() as session:
         named = update(Team).where(col(Team.id) == owner.team.id)
         await session.exec(named.values(name=CANARY, external_id="t-canary"))
-    return Victim(owner, owner.team, customer)
+        invoice = (await session.exec(select(Invoice.id))).one()
+    return Victim(owner, owner.team, customer, invoice)
 
 
 async def _call(
     client: httpx.AsyncClient,
+    victim: Victim,
     route: tuple[str, str],
     headers: Mapping[str, str],
     *,
     team: str | None = None,
 ) -> httpx.Response:
-    """Call a route well, as far as anybody can who does not know what is in the database."""
+    """Call a route well, as anybody can who has seen the names that the victim's own addresses have."""
     method, path = route
-    address = path.replace("{external_id}", "t-canary")
+    address = path.replace("{external_id}", "t-canary").replace("{invoice_id}", victim.invoice)
     assert "{" not in address, f"say what stands for the parameter of {path}"
     if method == "GET":
         params = {} if team is None else {"team": team}
@@ -178,7 +182,7 @@ async def test_nobody_is_let_through(
 ) -> None:
     for headers in ({}, _bearer("nonsense"), _bearer("bui_" + "A" * 43), {"Origin": BASE_URL}):
         for team in (None, "t-canary"):
-            response = await _call(client, route, headers, team=team)
+            response = await _call(client, victim, route, headers, team=team)
             assert response.status_code == 401, response.text
             assert not any(secret in response.text for secret in victim.secrets())
 
@@ -189,7 +193,7 @@ async def test_a_session_that_was_revoked_is_not_let_through(
 ) -> None:
     await sign_out(world.services.database, victim.owner.token)
     for headers in (victim.owner.bearer, victim.owner.cookie):
-        response = await _call(client, route, headers)
+        response = await _call(client, victim, route, headers)
         assert response.status_code == 401, response.text
 
 
@@ -212,7 +216,7 @@ async def test_a_token_that_was_revoked_is_not_let_through(
             team_id=team.id if team is not None else None,
             actor=OPERATOR,
         )
-        response = await _call(client, route, _bearer(made.secret), team="t-canary")
+        response = await _call(client, victim, route, _bearer(made.secret), team="t-canary")
         assert response.status_code == 401, response.text
 
 
@@ -221,8 +225,8 @@ async def test_a_plain_member_is_let_through_to_what_is_everybodys_only(
     client: httpx.AsyncClient, world: World, victim: Victim, route: tuple[str, str]
 ) -> None:
     member = await world.person(Role.MEMBER, team=victim.team)
-    bearer = await _call(client, route, member.bearer)
-    cookie = await _call(client, route, member.cookie)
+    bearer = await _call(client, victim, route, member.bearer)
+    cookie = await _call(client, victim, route, member.cookie)
     if route in MEMBERS_MAY:
         assert (bearer.status_code, cookie.status_code) == (200, 200)
         return
@@ -238,7 +242,7 @@ async def test_another_teams_owner_gets_nothing_of_this_one(
     program = _bearer(await _token(world, other.team, *Scope))
     for headers in (other.bearer, other.cookie, program):
         for team in (None, "t-canary", str(victim.team.id)):
-            response = await _call(client, route, headers, team=team)
+            response = await _call(client, victim, route, headers, team=team)
             assert not any(secret in response.text for secret in victim.secrets()), response.text
             assert response.status_code < 500
             if team is not None and "team" in _takes(route):
@@ -251,6 +255,7 @@ def _takes(route: tuple[str, str]) -> tuple[str, ...]:
     """Return by what a route lets a caller name a team."""
     named = {"/api/billing/subscription", "/api/billing/invoices", "/api/sessions"}
     named |= {"/api/billing/portal", "/api/billing/checkout"}
+    named |= {"/api/billing/invoices/{invoice_id}/pdf"}
     return ("team",) if route[1] in named else ()
 
 
@@ -264,7 +269,7 @@ async def test_a_token_is_let_through_to_what_its_scope_is_for_only(
     scope: Scope,
 ) -> None:
     for secret in (await _token(world, victim.team, scope), await _token(world, None, scope)):
-        response = await _call(client, route, _bearer(secret), team="t-canary")
+        response = await _call(client, victim, route, _bearer(secret), team="t-canary")
         if scope in SCOPES.get(route, frozenset()):
             assert response.status_code not in (401, 403), response.text
         elif route == ("GET", "/api/activity.csv"):

@@ -36,6 +36,7 @@ ROWS: dict[str, Callable[[Capabilities], bool]] = {
     "hosted checkout": lambda can: can.checkout,
     "checkout leads back here": lambda can: can.checkout_returns,
     "payment methods": lambda can: can.payment_method_list,
+    "address of a PDF lasts": lambda can: not can.invoice_pdf_on_demand,
     "list of events, for recovery and polling": lambda can: can.event_list,
     "lists by range of time, for a fast backfill": lambda can: can.lists_by_time,
 }

@@ -39,6 +39,13 @@ SECRETS = [
     ("https://sandbox-customer-portal.paddle.com/cpl_s3cr3t", "s3cr3t"),
     ("https://buy.paddle.com/checkout/s3cr3t", "s3cr3t"),
     ("https://acme.example/pay?_ptxn=txn_s3cr3t", "s3cr3t"),
+    (
+        "https://acme.s3.us-east-2.amazonaws.com/a/inv.pdf?X-Amz-Date=1&X-Amz-Signature=s3cr3t",
+        "s3cr3t",
+    ),
+    ("https://acme-pdfs.s3.amazonaws.com/invoices/s3cr3t/invoice_325-10650.pdf", "s3cr3t"),
+    ("https://files.acme.example/inv.pdf?X-Amz-Date=1&X-Amz-Credential=s3cr3t", "s3cr3t"),
+    ("open http://127.0.0.1:8420/i/s3cr3t.signed/pdf now", "s3cr3t"),
     ("pdl_live_apikey_01abc_s3cr3t", "s3cr3t"),
     ("postgresql+asyncpg://user:s3cr3t@db.example.com/billing", "s3cr3t"),
     ("redis://:s3cr3t@localhost:6379/0", "s3cr3t"),

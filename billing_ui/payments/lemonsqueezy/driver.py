@@ -16,6 +16,7 @@ from billing_ui.payments.lemonsqueezy.listing import list_page
 from billing_ui.payments.lemonsqueezy.resources import (
     CheckoutAttributes,
     CustomerAttributes,
+    InvoiceAttributes,
     Resource,
     SubscriptionAttributes,
 )
@@ -336,6 +337,17 @@ class LemonSqueezyDriver:
                 invoices,
                 invoices_since,
             )
+
+    async def invoice_pdf(self, invoice_id: str) -> str | None:
+        """Return the address of an invoice's PDF; None when there is no such invoice, or nothing was paid."""
+        with translated():
+            try:
+                found = await self._client.get("subscription-invoices", invoice_id)
+            except Refused as refusal:
+                if refusal.missing:
+                    return None
+                raise
+        return parsed(InvoiceAttributes, found.data).attributes.urls.invoice_url
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with all its variants, drafts included."""

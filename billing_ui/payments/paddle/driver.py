@@ -89,6 +89,7 @@ class PaddleDriver:
             # Its portal cancels and takes other cards; to another plan a company's own API call leads.
             plan_changes=False,
             lists_by_time=False,
+            invoice_pdf_on_demand=True,
             snapshot_calls=SNAPSHOT_CALLS,
             # Paddle allows 240 a minute (https://developer.paddle.com/api-reference/about/rate-limiting);
             # people's clicks need some as well.

@@ -12,6 +12,7 @@ from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.polar import inspection, mapping, webhooks
 from billing_ui.payments.polar.catalog import fetch_catalog
 from billing_ui.payments.polar.client import PolarClient, complaint_about, is_id, translated
+from billing_ui.payments.polar.invoice_pdf import invoice_pdf
 from billing_ui.payments.polar.listing import list_page
 from billing_ui.payments.polar.snapshot import SNAPSHOT_CALLS, fetch_snapshot
 from billing_ui.payments.types import (
@@ -86,6 +87,7 @@ class PolarDriver:
             events_as_delivered=False,
             # Only the list of orders can be narrowed down.
             lists_by_time=False,
+            invoice_pdf_on_demand=True,
             snapshot_calls=SNAPSHOT_CALLS,
             background_calls_per_second=_background_rate(api_base),
         )
@@ -285,6 +287,11 @@ class PolarDriver:
         """Fetch one customer's whole billing state, mostly in the time of one round trip."""
         with translated():
             return await fetch_snapshot(self._client, customer_id, invoices, invoices_since)
+
+    async def invoice_pdf(self, invoice_id: str) -> str | None:
+        """Return where an order's PDF is now, letting Polar make it if it never did; None when it has none."""
+        with translated():
+            return await invoice_pdf(self._client, invoice_id)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with its price, archived ones included."""

@@ -293,8 +293,8 @@ def payment_method_of(method: PaymentMethod) -> SnapshotPaymentMethod:
 def invoice_of(order: Order) -> SnapshotInvoice:
     """Return an order as the invoice it is.
 
-    Polar makes an order's PDF when somebody asks for it, behind an address that soon expires: it is had in
-    the portal, and no address of it can be kept.
+    Polar makes an order's PDF when somebody asks for it, behind an address that soon expires: no address
+    of it can be kept.
     """
     status = INVOICE_STATUSES.get(order.status, order.status)
     settled = order.paid or status == "void"

@@ -16,6 +16,7 @@ from billing_ui.payments.stripe.catalog import ensure_configuration, fetch_catal
 from billing_ui.payments.stripe.client import (
     PAGE,
     is_loopback,
+    is_missing,
     open_client,
     replayed,
     stored_failure,
@@ -284,6 +285,16 @@ class StripeDriver:
         """Fetch one customer's whole billing state, mostly in the time of one round trip."""
         with translated():
             return await fetch_snapshot(self._client, customer_id, invoices, invoices_since)
+
+    async def invoice_pdf(self, invoice_id: str) -> str | None:
+        """Return the address of an invoice's PDF; None of a draft, or when there is no such invoice."""
+        with translated():
+            try:
+                return (await self._client.v1.invoices.retrieve_async(invoice_id)).invoice_pdf
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    return None
+                raise
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         """Fetch every product with all its prices, archived ones included."""

@@ -17,6 +17,7 @@ from billing_ui.sandbox.shop.model import (
     CheckoutStatus,
     Customer,
     Invoice,
+    InvoiceStatus,
     Kind,
     Price,
     Product,
@@ -41,6 +42,8 @@ _FILTERS: Final = frozenset(
         *(f"created_at{sign}" for sign in _COMPARED),
     }
 )
+
+_WITH_PDF: Final = frozenset({InvoiceStatus.PAID, InvoiceStatus.REFUNDED})
 
 Either = Invoice | Checkout
 
@@ -194,11 +197,11 @@ def invoice(shop: Shop, asked: Asked, transaction_id: str) -> Answered:
     if query.get("disposition", "attachment") not in ("attachment", "inline"):
         raise invalid(disposition="must be attachment or inline")
     record = _find(shop, transaction_id)
-    if not isinstance(record, Invoice):
+    if not isinstance(record, Invoice) or record.status not in _WITH_PDF or not record.total:
         raise Refusal(
             400,
             "transaction_invoice_not_available",
-            "There is no invoice for a transaction that was not billed.",
+            "There is a PDF only of what was completed, and came to more than nothing.",
         )
     return found({"url": shop.pdf_url(record)})
 

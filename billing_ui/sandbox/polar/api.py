@@ -54,6 +54,7 @@ _ROUTES: Final = (
     _route("GET", "/v1/orders/", lists.orders),
     _route("GET", "/v1/orders/{record_id}", calls.order),
     _route("GET", "/v1/orders/{record_id}/invoice", calls.order_invoice),
+    _route("POST", "/v1/orders/{record_id}/invoice", calls.make_order_invoice),
     _route("GET", "/v1/events/", lists.events),
     _route("GET", "/v1/organizations/", lists.organizations),
     _route("GET", "/v1/webhooks/endpoints", lists.webhook_endpoints),

@@ -203,5 +203,30 @@ def order(shop: Shop, asked: Asked, record_id: str) -> Answered:
 
 
 def order_invoice(shop: Shop, asked: Asked, record_id: str) -> Answered:
-    """Answer where an order's PDF is."""
-    return Answered(200, {"url": shop.pdf_url(shop.get(Invoice, record_id))})
+    """Answer where an order's PDF is, once somebody has asked for it to be made."""
+    record = _order(shop, record_id)
+    if not shapes.has_pdf(record):
+        detail = f"No invoice exists for order {record.id}."
+        raise Refused(404, {"error": "InvoiceDoesNotExist", "detail": detail})
+    return Answered(200, {"url": shop.pdf_url(record)})
+
+
+def make_order_invoice(shop: Shop, asked: Asked, record_id: str) -> Answered:
+    """Make an order's PDF, which is there at once; Polar itself takes a few seconds."""
+    record = _order(shop, record_id)
+    told = shapes.order(shop, record)
+    if not told["paid"]:
+        detail = f"Order {record.id} is not eligible for invoice generation."
+        raise Refused(409, {"error": "OrderNotEligibleForInvoice", "detail": detail})
+    if told["billing_name"] is None or told["billing_address"] is None:
+        detail = "Billing name and address are required to generate an invoice for this order."
+        raise Refused(422, {"error": "MissingInvoiceBillingDetails", "detail": detail})
+    shop.save(shapes.with_pdf(record))
+    return Answered(202, {})
+
+
+def _order(shop: Shop, record_id: str) -> Invoice:
+    found = shop.peek(Invoice, record_id)
+    if found is None:
+        raise missing("Order")
+    return found

@@ -1,6 +1,7 @@
 """The shop's records as Polar's API shows them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -43,6 +44,7 @@ ORDER_STATUSES: Final = {
     InvoiceStatus.UNCOLLECTIBLE: "pending",
     InvoiceStatus.REFUNDED: "refunded",
 }
+_HAS_PDF: Final = "has_pdf"
 _BILLING_REASONS: Final = {
     Reason.PURCHASE: "subscription_create",
     Reason.RENEWAL: "subscription_cycle",
@@ -354,7 +356,7 @@ def order(shop: Shop, record: Invoice) -> Json:
         "billing_name": payer.extra.get("billing_name") or payer.name,
         "billing_address": address(payer.address),
         "invoice_number": record.number,
-        "is_invoice_generated": True,
+        "is_invoice_generated": has_pdf(record),
         "receipt_number": None,
         "seats": None,
         "units": None,
@@ -377,6 +379,16 @@ def order(shop: Shop, record: Invoice) -> Json:
         "refundable_amount": record.total - record.refunded if paid else 0,
         "refundable_tax_amount": 0,
     }
+
+
+def has_pdf(record: Invoice) -> bool:
+    """Return whether an order's PDF has been made."""
+    return bool(record.extra.get(_HAS_PDF))
+
+
+def with_pdf(record: Invoice) -> Invoice:
+    """Return an order whose PDF has been made."""
+    return replace(record, extra={**record.extra, _HAS_PDF: True})
 
 
 def _item(record: Invoice, number: int, line: Line) -> Json:

@@ -65,6 +65,7 @@ class FakeDriver:
         self.events: list[ProviderEvent] = []
         self.catalog = CatalogSnapshot(provider=provider.value, products=())
         self.configurations: dict[str, str] = {}
+        self.pdfs: dict[str, str] = {}
         self.calls: list[str] = []
         self.portals: list[StartPortalSessionInput] = []
         self.checkouts: list[StartCheckoutInput] = []
@@ -208,6 +209,10 @@ class FakeDriver:
         )
         await self._pass("list_page:answer")
         return ListedPage(snapshots=pieces, count=len(pieces), reached=None, cursor=None)
+
+    async def invoice_pdf(self, invoice_id: str) -> str | None:
+        await self._pass("invoice_pdf")
+        return self.pdfs.get(invoice_id)
 
     async def fetch_catalog(self) -> CatalogSnapshot:
         await self._pass("fetch_catalog")
