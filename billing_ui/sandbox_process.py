@@ -60,7 +60,7 @@ async def connect_webhooks(services: Services, sandbox_url: str) -> None:
                 wish = {
                     "id": endpoint,
                     "url": settings.webhook_url(provider),
-                    "secret": _webhook_secret(settings),
+                    "secret": settings.webhook_secrets(settings.payment_provider)[0],
                     "events": ["*"],
                 }
                 answer = await client.post("/_control/webhooks", json=wish)
@@ -69,20 +69,6 @@ async def connect_webhooks(services: Services, sandbox_url: str) -> None:
         raise SandboxUnavailable(
             f"The sandbox could not be told where to send its webhooks: {error}"
         ) from None
-
-
-def _webhook_secret(settings: Settings) -> str:
-    # Imported here: a provider's SDK is heavy, and only the one in use should be loaded.
-    match settings.payment_provider:
-        case Provider.STRIPE:
-            from billing_ui.payments.stripe.webhooks import webhook_secrets
-        case Provider.POLAR:
-            from billing_ui.payments.polar.webhooks import webhook_secrets
-        case Provider.LEMONSQUEEZY:
-            from billing_ui.payments.lemonsqueezy.webhooks import webhook_secrets
-        case Provider.PADDLE:
-            from billing_ui.payments.paddle.webhooks import webhook_secrets
-    return webhook_secrets(settings)[0]
 
 
 def wants_embedded_sandbox(settings: Settings) -> bool:

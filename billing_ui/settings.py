@@ -1,5 +1,6 @@
 """Every setting of the application, read once from the environment and `.env`."""
 
+import hmac
 import os
 import re
 import secrets
@@ -89,6 +90,15 @@ _LIVE_KEYS: Final = ("sk_live_", "rk_live_", "pdl_live_")
 """How a key begins that says of itself that it is live; those of Polar and Lemon Squeezy do not tell."""
 
 
+_SANDBOX_WEBHOOK_SECRETS: Final = {
+    Provider.STRIPE: "whsec_{}",
+    Provider.POLAR: "polar_whs_{}",
+    # Lemon Squeezy takes 6 to 40 characters.
+    Provider.LEMONSQUEEZY: "{:.40}",
+    Provider.PADDLE: "pdl_ntfset_{}",
+}
+
+
 def origin_of(url: str) -> str:
     """Return the origin (scheme, host, non-default port) of an absolute http(s) URL, lower case.
 
@@ -120,15 +130,18 @@ def is_https_or_loopback(url: str) -> bool:
 def is_loopback(host: str) -> bool:
     """Return whether `host` is this very machine."""
     try:
-        return host.lower() == "localhost" or ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
-        return False
+        # RFC 6761, section 6.3.
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
-def _comma_separated(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+def _comma_separated(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _split_text(value: object) -> object:
+    return _comma_separated(value) if isinstance(value, str) else value
 
 
 class OidcProvider(BaseModel):
@@ -279,7 +292,7 @@ class Settings(BaseSettings):
         "stripe_portal_configurations",
         "legacy_providers",
         mode="before",
-    )(_comma_separated)
+    )(_split_text)
 
     @field_validator("allowed_return_origins")
     @classmethod
@@ -419,6 +432,18 @@ class Settings(BaseSettings):
     def provider_api_url(self) -> str:
         """Where the payment provider reaches the backend: API_URL, or where the browser does."""
         return self.api_url or self.browser_api_url
+
+    def webhook_secrets(self, provider: Provider) -> tuple[str, ...]:
+        """Return the signing secrets of `provider`'s webhooks; several while one is being replaced.
+
+        Nobody registers the embedded sandbox by hand: its secret is derived from this installation's own.
+        """
+        setting: SecretStr = getattr(self, f"{provider}_webhook_secret")
+        secrets = _comma_separated(setting.get_secret_value())
+        if secrets or not (self.sandbox and provider is self.payment_provider):
+            return secrets
+        derived = hmac.digest(self.signing_key, f"{provider} webhooks".encode(), "sha256").hex()
+        return (_SANDBOX_WEBHOOK_SECRETS[provider].format(derived),)
 
     def webhook_url(self, provider: Provider) -> str:
         """Return the address that `provider` sends its events to."""

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from billing_ui.settings import (
+    KEY_SETTINGS,
     OidcProvider,
     Provider,
     Settings,
@@ -359,3 +360,51 @@ def test_a_wrong_openid_provider_ends_the_start_with_a_line_that_names_it(
     told = str(ended.value)
     assert any(one.startswith(line) for one in told.splitlines()), told
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("provider", Provider)
+def test_webhook_secrets_are_separated_by_commas(provider: Provider) -> None:
+    named: dict[str, Any] = {
+        "payment_provider": provider,
+        "lemonsqueezy_store_id": "1",
+        KEY_SETTINGS[provider].lower(): SecretStr("key"),
+    }
+    assert make(**named).webhook_secrets(provider) == ()
+    named[f"{provider}_webhook_secret"] = SecretStr(" one, two ,,")
+    assert make(**named).webhook_secrets(provider) == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("provider", "beginning"),
+    [
+        (Provider.STRIPE, "whsec_"),
+        (Provider.POLAR, "polar_whs_"),
+        (Provider.LEMONSQUEEZY, ""),
+        (Provider.PADDLE, "pdl_ntfset_"),
+    ],
+)
+def test_the_embedded_sandbox_has_a_webhook_secret_of_this_installation(
+    provider: Provider, beginning: str, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'billing.db'}"
+
+    def secret(**fields: Any) -> str:
+        settings = make(payment_provider=provider, database_url=url, **fields)
+        [only] = settings.webhook_secrets(provider)
+        assert only.startswith(beginning)
+        return only
+
+    # Without a SECRET_KEY one is made, once.
+    assert secret() == secret()
+    assert len({secret(), secret(secret_key="one"), secret(secret_key="two")}) == 3
+    assert secret(**{f"{provider}_webhook_secret": SecretStr(f"{beginning}own")}).endswith("own")
+    others = set(Provider) - {provider}
+    settings = make(payment_provider=provider, database_url=url)
+    assert [settings.webhook_secrets(other) for other in others] == [(), (), ()]
+
+
+def test_lemon_squeezy_takes_no_secret_of_more_than_40_characters(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'billing.db'}"
+    settings = make(payment_provider=Provider.LEMONSQUEEZY, database_url=url)
+    [secret] = settings.webhook_secrets(Provider.LEMONSQUEEZY)
+    assert len(secret) == 40

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from billing_ui import metrics
 from billing_ui.payments.lemonsqueezy.resources import A, Resource, resource_of
 from billing_ui.payments.types import PaymentError, ProviderRejected, ProviderUnavailable
+from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable, whole_seconds
 from billing_ui.settings import Provider, is_loopback
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ _MEDIA_TYPE: Final = "application/vnd.api+json"
 # A key of Lemon Squeezy's is a JSON web token.
 _KEY: Final = re.compile(r"\beyJ[\w.-]+|\bBearer\s+\S+")
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
-_UNCHANGED: Final = " Nothing was changed. Try again in a moment."
+_NAME: Final = "Lemon Squeezy"
 
 
 class Refused(Exception):
@@ -260,13 +261,11 @@ class Client:
             status = response.status_code
         except (TimeoutError, httpx.TimeoutException):
             _note(method, path, "timeout")
-            raise ProviderUnavailable("Lemon Squeezy didn't answer in time." + _UNCHANGED) from None
+            raise late(_NAME) from None
         except httpx.HTTPError as error:
             # Its own words may hold the address, and with that a query.
             _note(method, path, type(error).__name__)
-            raise ProviderUnavailable(
-                "Lemon Squeezy can't be reached right now." + _UNCHANGED
-            ) from None
+            raise unreachable(_NAME) from None
         finally:
             metrics.provider_called(Provider.LEMONSQUEEZY, time.perf_counter() - began, status)
         return response
@@ -336,12 +335,9 @@ def _document(response: httpx.Response, method: str, path: str) -> _Document:
     if status >= 300:
         _note(method, path, f"HTTP {status}")
     if status == 429:
-        raise _slow_down(_retry_after(response))
+        raise too_busy(_NAME, _retry_after(response))
     if status >= 500:
-        raise ProviderUnavailable(
-            "Lemon Squeezy has a problem right now." + _UNCHANGED,
-            retry_after=_retry_after(response),
-        )
+        raise in_trouble(_NAME, retry_after=_retry_after(response))
     if status >= 400:
         raise _refusal(response)
     if status >= 300:
@@ -373,17 +369,8 @@ def _unreadable() -> ProviderRejected:
     )
 
 
-def _slow_down(seconds: int | None) -> ProviderUnavailable:
-    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
-    return ProviderUnavailable(
-        f"Lemon Squeezy is getting too many requests. Nothing was changed. Try again {when}.",
-        retry_after=seconds,
-    )
-
-
 def _retry_after(response: httpx.Response) -> int | None:
-    value = response.headers.get("retry-after", "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return whole_seconds(response.headers.get("retry-after", ""))
 
 
 def _note(method: str, path: str, what: str) -> None:

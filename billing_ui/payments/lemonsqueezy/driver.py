@@ -124,7 +124,7 @@ class LemonSqueezyDriver:
             key,
             store,
             api_base=base or API_BASE,
-            webhook_secrets=webhooks.webhook_secrets(settings),
+            webhook_secrets=settings.webhook_secrets(cls.provider),
         )
 
     async def close(self) -> None:

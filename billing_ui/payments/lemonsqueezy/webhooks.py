@@ -16,7 +16,6 @@ from billing_ui.payments.types import (
     NoWebhookSecret,
     ProviderEvent,
 )
-from billing_ui.settings import Settings
 
 NEEDED_EVENTS: Final = (
     "order_created",
@@ -61,20 +60,6 @@ class _Subject(BaseModel):
 class _Event(BaseModel):
     meta: _Meta
     data: _Subject
-
-
-def webhook_secrets(settings: Settings) -> tuple[str, ...]:
-    """Return the signing secrets that `settings` name; several while one is being replaced.
-
-    Nobody registers the embedded sandbox by hand: its secret is derived from this installation's own.
-    """
-    named = settings.lemonsqueezy_webhook_secret.get_secret_value().split(",")
-    secrets = tuple(secret.strip() for secret in named if secret.strip())
-    if secrets or not settings.sandbox:
-        return secrets
-    digest = hmac.digest(settings.signing_key, b"lemonsqueezy sandbox webhooks", "sha256")
-    # Lemon Squeezy takes 6 to 40 characters.
-    return (digest.hex()[:40],)
 
 
 def verify(

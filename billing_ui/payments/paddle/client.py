@@ -1,7 +1,6 @@
 """The way to Paddle: its SDK on threads of its own, with timeouts and retries, and its failures as our named errors."""
 
 import asyncio
-import ipaddress
 import json
 import re
 import threading
@@ -12,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar, cast
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import requests
 import structlog
@@ -22,7 +19,16 @@ from paddle_billing.Resources.Shared.Operations import OrderBy, Pager
 from requests.adapters import HTTPAdapter
 
 from billing_ui import metrics
+from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.types import PaymentError, ProviderRejected, ProviderUnavailable
+from billing_ui.payments.unavailable import (
+    UNCHANGED,
+    in_trouble,
+    late,
+    too_busy,
+    unreachable,
+    whole_seconds,
+)
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
@@ -44,7 +50,6 @@ THREADS = 16
 
 _BACKOFF_SECONDS = 0.25
 _KEY = re.compile(r"\bpdl_[\w*]+")
-_UNCHANGED = " Nothing was changed. Try again in a moment."
 
 T = TypeVar("T")
 
@@ -140,10 +145,10 @@ class Session(requests.Session):
             )
             status = response.status_code
         except requests.Timeout:
-            raise _Failure(_late()) from None
+            raise _Failure(late("Paddle")) from None
         except requests.RequestException:
             # Left out of the traceback: it carries the request's headers.
-            error = ProviderUnavailable("Paddle can't be reached right now." + _UNCHANGED)
+            error = unreachable("Paddle")
             raise _Failure(error, again=True) from None
         finally:
             metrics.provider_called(Provider.PADDLE, time.perf_counter() - began, status)
@@ -151,13 +156,9 @@ class Session(requests.Session):
             raise _refusal(response)
         if status >= 300 or not _is_answer(response):
             raise _Failure(
-                ProviderUnavailable("What answered in Paddle's place is not Paddle." + _UNCHANGED)
+                ProviderUnavailable(f"What answered in Paddle's place is not Paddle.{UNCHANGED}")
             )
         return response
-
-
-def _late() -> ProviderUnavailable:
-    return ProviderUnavailable("Paddle didn't answer in time." + _UNCHANGED)
 
 
 def _is_answer(response: requests.Response) -> bool:
@@ -194,11 +195,9 @@ def _refusal(response: requests.Response) -> _Failure:
         provider_request=request_id,
     )
     if status == 429:
-        return _Failure(_slow_down(_retry_after(response)))
+        return _Failure(too_busy("Paddle", _retry_after(response)))
     if status >= 500:
-        error = ProviderUnavailable(
-            "Paddle has a problem right now." + _UNCHANGED, retry_after=_retry_after(response)
-        )
+        error = in_trouble("Paddle", retry_after=_retry_after(response))
         return _Failure(error, again=True)
     detail = _detail(said)
     return _Failure(
@@ -230,17 +229,8 @@ def _sentence(status: int, code: str, detail: str, request_id: str) -> str:
     return f"Paddle refused the request: {said}"
 
 
-def _slow_down(seconds: int | None) -> ProviderUnavailable:
-    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
-    return ProviderUnavailable(
-        f"Paddle is getting too many requests. Nothing was changed. Try again {when}.",
-        retry_after=seconds,
-    )
-
-
 def _retry_after(response: requests.Response) -> int | None:
-    value = response.headers.get("Retry-After", "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return whole_seconds(response.headers.get("Retry-After", ""))
 
 
 # ---------------------------------------------------------------- all connections
@@ -377,7 +367,7 @@ class Paddle:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await loop.run_in_executor(threads, self._run, operation)
         except TimeoutError:
-            raise _Failure(_late()) from None
+            raise _Failure(late("Paddle")) from None
 
     def _run(self, operation: Callable[[Client], T]) -> T:
         try:
@@ -422,20 +412,3 @@ async def unless_missing(call: Coroutine[Any, Any, Page[T]]) -> Page[T]:
         if refusal.unknown_id:
             return Page([], [], more=False)
         raise
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`; never one for a loopback address."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host`, a name or an address, is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

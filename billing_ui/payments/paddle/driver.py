@@ -23,7 +23,7 @@ from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.paddle import inspection, mapping, webhooks
 from billing_ui.payments.paddle.catalog import fetch_catalog
 from billing_ui.payments.paddle.checkouts import NO_PAGE, open_checkout
-from billing_ui.payments.paddle.client import PAGE, Paddle, Refused, is_loopback
+from billing_ui.payments.paddle.client import PAGE, Paddle, Refused
 from billing_ui.payments.paddle.listing import list_page
 from billing_ui.payments.paddle.snapshot import SNAPSHOT_CALLS, fetch_snapshot
 from billing_ui.payments.types import (
@@ -51,6 +51,7 @@ from billing_ui.settings import (
     SANDBOX_KEYS,
     Provider,
     Settings,
+    is_loopback,
 )
 
 LIVE_API: Final = "https://api.paddle.com"
@@ -112,7 +113,7 @@ class PaddleDriver:
             base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
         if not key:
             raise ProviderRejected("Paddle has no API key. Set PADDLE_API_KEY.")
-        return cls(key, api_base=base, webhook_secrets=webhooks.webhook_secrets(settings))
+        return cls(key, api_base=base, webhook_secrets=settings.webhook_secrets(cls.provider))
 
     async def close(self) -> None:
         """Close the connections and end the threads."""

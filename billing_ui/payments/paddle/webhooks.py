@@ -1,6 +1,5 @@
 """Paddle's events: whether a webhook is genuine, and which customer or catalogue an event makes out of date."""
 
-import hmac
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC
@@ -17,7 +16,6 @@ from billing_ui.payments.types import (
     NoWebhookSecret,
     ProviderEvent,
 )
-from billing_ui.settings import Settings
 
 TOLERANCE_SECONDS: Final = 5
 """How old a signature may be; an older one could be a recording. Paddle signs each attempt anew."""
@@ -67,19 +65,6 @@ class _Event(BaseModel):
     event_type: _Name
     occurred_at: AwareDatetime
     data: InstanceOf[dict[str, Any]]
-
-
-def webhook_secrets(settings: Settings) -> tuple[str, ...]:
-    """Return the secrets of the notification destination that `settings` name; several while one is being replaced.
-
-    Nobody registers the embedded sandbox by hand: its secret is derived from this installation's own.
-    """
-    named = settings.paddle_webhook_secret.get_secret_value().split(",")
-    secrets = tuple(secret.strip() for secret in named if secret.strip())
-    if secrets or not settings.sandbox:
-        return secrets
-    derived = hmac.digest(settings.signing_key, b"paddle sandbox webhooks", "sha256")
-    return (f"pdl_ntfset_{derived.hex()}",)
 
 
 def verify(secrets: Collection[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:

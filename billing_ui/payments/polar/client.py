@@ -37,6 +37,7 @@ from billing_ui.payments.types import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable, whole_seconds
 from billing_ui.settings import Provider, is_loopback
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,6 @@ _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 2.0
 _KEEP_ALIVE_SECONDS = 60.0
 _KEY = re.compile(r"\bpolar_[a-z]+_\w+")
-_UNCHANGED = " Nothing was changed. Try again in a moment."
 
 
 def _word(data: object) -> str:
@@ -149,10 +149,10 @@ class PolarClient(AsyncClientBase):
             return answer
         except (TimeoutError, httpx.TimeoutException) as error:
             _note(None, type(error).__name__)
-            raise ProviderUnavailable("Polar didn't answer in time." + _UNCHANGED) from None
+            raise late("Polar") from None
         except httpx.RequestError as error:
             _note(None, type(error).__name__)
-            raise ProviderUnavailable("Polar can't be reached right now." + _UNCHANGED) from None
+            raise unreachable("Polar") from None
         finally:
             metrics.provider_called(Provider.POLAR, time.perf_counter() - began, status)
 
@@ -206,25 +206,18 @@ def _refuse(answer: httpx.Response) -> None:
     if status == 403:
         raise ScopeMissing()
     if answer.is_server_error:
-        raise ProviderUnavailable(
-            "Polar has a problem right now." + _UNCHANGED, retry_after=retry_after(answer)
-        )
+        raise in_trouble("Polar", retry_after=retry_after(answer))
     if answer.is_redirect:
         raise ProviderRejected("Polar's API answered with a redirect. Check POLAR_API_BASE.")
 
 
 def _slow_down(seconds: int | None) -> _Busy:
-    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
-    return _Busy(
-        f"Polar is getting too many requests. Nothing was changed. Try again {when}.",
-        retry_after=seconds,
-    )
+    return _Busy(str(too_busy("Polar", seconds)), retry_after=seconds)
 
 
 def retry_after(answer: httpx.Response) -> int | None:
     """Return how many whole seconds Polar asks to wait, None when it does not say."""
-    value = answer.headers.get("retry-after", "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return whole_seconds(answer.headers.get("retry-after", ""))
 
 
 def _pause(attempt: int, failure: ProviderUnavailable) -> float | None:

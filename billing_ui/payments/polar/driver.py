@@ -110,7 +110,7 @@ class PolarDriver:
         if not token:
             raise ProviderRejected("Polar has no access token. Set POLAR_ACCESS_TOKEN.")
         return cls(
-            token, api_base=base or API_BASE, webhook_secrets=webhooks.webhook_secrets(settings)
+            token, api_base=base or API_BASE, webhook_secrets=settings.webhook_secrets(cls.provider)
         )
 
     async def close(self) -> None:

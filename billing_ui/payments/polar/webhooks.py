@@ -1,6 +1,5 @@
 """Polar's events: whether a webhook is genuine, and which customer or catalogue an event makes out of date."""
 
-import hmac
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -24,7 +23,6 @@ from billing_ui.payments.types import (
     ProviderEvent,
     ProviderRejected,
 )
-from billing_ui.settings import Settings
 
 TOLERANCE_SECONDS = 300
 """How old a signature may be for the SDK; an older one could be a recording."""
@@ -121,19 +119,6 @@ class _LogPage(BaseModel):
 
     items: list[InstanceOf[dict[str, Any]]]
     pagination: Pagination
-
-
-def webhook_secrets(settings: Settings) -> tuple[str, ...]:
-    """Return the signing secrets that `settings` name; several while one is being replaced.
-
-    Nobody registers the embedded sandbox by hand: its secret is derived from this installation's own.
-    """
-    named = settings.polar_webhook_secret.get_secret_value().split(",")
-    secrets = tuple(secret.strip() for secret in named if secret.strip())
-    if secrets or not settings.sandbox:
-        return secrets
-    derived = hmac.digest(settings.signing_key, b"polar sandbox webhooks", "sha256")
-    return (f"polar_whs_{derived.hex()}",)
 
 
 def verify(secrets: Collection[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:

@@ -1,7 +1,6 @@
 """The way to Stripe: its SDK on aiohttp, with timeouts, and its failures as our named errors."""
 
 import asyncio
-import ipaddress
 import logging
 import re
 import ssl
@@ -10,13 +9,13 @@ from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stripe
 import structlog
 
 from billing_ui import metrics
+from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.types import (
     ConfigurationUnusable,
     CursorGone,
@@ -24,8 +23,8 @@ from billing_ui.payments.types import (
     InvalidRequest,
     PaymentError,
     ProviderRejected,
-    ProviderUnavailable,
 )
+from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable, whole_seconds
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
@@ -129,23 +128,6 @@ def _lost_connection(error: Exception) -> stripe.APIConnectionError:
     return stripe.APIConnectionError(type(error).__name__, should_retry=True)  # type: ignore[no-untyped-call]
 
 
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`; never one for a loopback address."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host`, a name or an address, is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def open_client(secret_key: str, api_base: str) -> tuple[stripe.StripeClient, Transport]:
     """Return an SDK client for the API at `api_base`, and the transport to close when done."""
     # The SDK logs what Stripe says of a refused key, and at DEBUG whole answers, portal URLs included.
@@ -192,10 +174,10 @@ def translate(error: stripe.StripeError) -> PaymentError:
     """Return the named error that `error` is to a person, without keys or bodies."""
     if isinstance(error, stripe.APIConnectionError):
         if isinstance(error.__cause__, TimeoutError):
-            return ProviderUnavailable("Stripe didn't answer in time." + _UNCHANGED)
-        return ProviderUnavailable("Stripe can't be reached right now." + _UNCHANGED)
+            return late("Stripe")
+        return unreachable("Stripe")
     if isinstance(error, stripe.RateLimitError):
-        return _slow_down(retry_after(error))
+        return too_busy("Stripe", retry_after(error))
     if isinstance(error, stripe.AuthenticationError):
         return ProviderRejected(
             "Stripe refused this site's API key. "
@@ -208,21 +190,8 @@ def translate(error: stripe.StripeError) -> PaymentError:
     if isinstance(error, stripe.InvalidRequestError):
         return _refusal(error)
     if isinstance(error, stripe.APIError):
-        return ProviderUnavailable(
-            "Stripe has a problem right now." + _UNCHANGED, retry_after=retry_after(error)
-        )
+        return in_trouble("Stripe", retry_after=retry_after(error))
     return ProviderRejected(f"Stripe refused the request: {_said(error)}")
-
-
-_UNCHANGED = " Nothing was changed. Try again in a moment."
-
-
-def _slow_down(seconds: int | None) -> ProviderUnavailable:
-    when = "in a moment" if seconds is None else f"in {seconds} second{'s' * (seconds != 1)}"
-    return ProviderUnavailable(
-        f"Stripe is getting too many requests. Nothing was changed. Try again {when}.",
-        retry_after=seconds,
-    )
 
 
 def _refusal(error: stripe.InvalidRequestError) -> PaymentError:
@@ -250,8 +219,7 @@ def is_missing(error: stripe.StripeError) -> bool:
 
 def retry_after(error: stripe.StripeError) -> int | None:
     """Return how many whole seconds Stripe asks to wait, None when it does not say."""
-    value = _header(error.headers, "retry-after")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return whole_seconds(_header(error.headers, "retry-after"))
 
 
 def replayed(headers: Mapping[str, str] | None) -> bool:

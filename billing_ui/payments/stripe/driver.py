@@ -15,7 +15,6 @@ from billing_ui.payments.stripe import inspection, mapping, webhooks
 from billing_ui.payments.stripe.catalog import ensure_configuration, fetch_catalog
 from billing_ui.payments.stripe.client import (
     PAGE,
-    is_loopback,
     is_missing,
     open_client,
     replayed,
@@ -49,6 +48,7 @@ from billing_ui.settings import (
     SANDBOX_SECRET_KEY,
     Provider,
     Settings,
+    is_loopback,
 )
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class StripeDriver:
         return cls(
             key,
             api_base=base or API_BASE,
-            webhook_secrets=webhooks.webhook_secrets(settings),
+            webhook_secrets=settings.webhook_secrets(cls.provider),
             portal_configuration=settings.stripe_portal_configuration or None,
         )
 

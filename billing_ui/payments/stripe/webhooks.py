@@ -1,6 +1,5 @@
 """Stripe's events: whether a webhook is genuine, and which customer or catalogue an event makes out of date."""
 
-import hmac
 from collections.abc import Collection, Mapping
 from datetime import UTC
 from typing import Annotated, Any, Final
@@ -15,7 +14,6 @@ from billing_ui.payments.types import (
     NoWebhookSecret,
     ProviderEvent,
 )
-from billing_ui.settings import Settings
 
 TOLERANCE_SECONDS = 300
 """How old a signature may be; an older one could be a recording."""
@@ -89,18 +87,6 @@ class _Event(BaseModel):
     livemode: bool | None = None
     data: _Data | None = None
     related_object: _Related | None = None
-
-
-def webhook_secrets(settings: Settings) -> tuple[str, ...]:
-    """Return the signing secrets that `settings` name; several while one is being replaced.
-
-    Nobody registers the embedded sandbox by hand: its secret is derived from this installation's own.
-    """
-    named = settings.stripe_webhook_secret.get_secret_value().split(",")
-    secrets = tuple(secret.strip() for secret in named if secret.strip())
-    if secrets or not settings.sandbox:
-        return secrets
-    return (f"whsec_{hmac.digest(settings.signing_key, b'sandbox webhooks', 'sha256').hex()}",)
 
 
 def livemode_of(secret_key: str) -> bool | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from billing_ui.payments.lemonsqueezy.webhooks import NEEDED_EVENTS, verify, webhook_secrets
+from billing_ui.payments.lemonsqueezy.webhooks import NEEDED_EVENTS, verify
 from billing_ui.payments.types import (
     InvalidRequest,
     InvalidSignature,
@@ -16,7 +16,6 @@ from billing_ui.payments.types import (
     ProviderEvent,
 )
 from billing_ui.sandbox.lemonsqueezy.webhooks import EVENT_TYPES
-from tests.unit.payments.requests import make_settings
 
 SECRET = "a secret of the tests"
 
@@ -162,22 +161,3 @@ def test_whose_checkout_it_came_of_is_kept() -> None:
 
 def test_every_event_that_is_needed_exists() -> None:
     assert set(NEEDED_EVENTS) <= set(EVENT_TYPES)
-
-
-def test_the_sandbox_gets_a_secret_of_this_installation() -> None:
-    own = make_settings(secret_key="one")
-    assert webhook_secrets(own) == webhook_secrets(make_settings(secret_key="one"))
-    assert webhook_secrets(own) != webhook_secrets(make_settings(secret_key="two"))
-    assert len(webhook_secrets(own)[0]) == 40
-
-
-def test_secrets_are_separated_by_commas() -> None:
-    settings = make_settings(
-        secret_key="x", lemonsqueezy_api_key="key", lemonsqueezy_webhook_secret=" one, two ,"
-    )
-    assert webhook_secrets(settings) == ("one", "two")
-
-
-def test_without_a_secret_there_is_none() -> None:
-    settings = make_settings(secret_key="x", lemonsqueezy_api_key="key")
-    assert webhook_secrets(settings) == ()

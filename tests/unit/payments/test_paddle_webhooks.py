@@ -11,9 +11,7 @@ from paddle_billing.Notifications import PaddleSignature
 from billing_ui.clock import utc_now
 from billing_ui.payments.paddle import PaddleDriver, webhooks
 from billing_ui.payments.types import InvalidRequest, InvalidSignature, NoWebhookSecret
-from billing_ui.settings import Provider
 from tests.unit.payments.paddle import PADDLE_SECRETS, paddle_driver
-from tests.unit.payments.requests import make_settings
 
 EVENT = {
     "event_id": "evt_01",
@@ -143,20 +141,3 @@ def test_an_empty_secret_verifies_nothing() -> None:
 def test_what_is_signed_but_no_event_is_named_as_such(body: bytes, driver: PaddleDriver) -> None:
     with pytest.raises(InvalidRequest):
         driver.verify_webhook(headers(body), body)
-
-
-# ---------------------------------------------------------------- settings
-
-
-def test_several_secrets_are_separated_by_commas() -> None:
-    settings = make_settings(paddle_api_key="pdl_sdbx_x", paddle_webhook_secret=" a, b,,")
-    assert webhooks.webhook_secrets(settings) == ("a", "b")
-
-
-def test_the_sandbox_has_a_secret_of_this_installation() -> None:
-    settings = make_settings(payment_provider=Provider.PADDLE, secret_key="s" * 32)
-    other = make_settings(payment_provider=Provider.PADDLE, secret_key="t" * 32)
-    [secret] = webhooks.webhook_secrets(settings)
-    assert secret.startswith("pdl_ntfset_")
-    assert webhooks.webhook_secrets(settings) == (secret,) != webhooks.webhook_secrets(other)
-    assert webhooks.webhook_secrets(make_settings(paddle_api_key="pdl_sdbx_x")) == ()

@@ -7,8 +7,9 @@ import traceback
 import pytest
 from aiohttp import web
 
+from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.stripe import StripeDriver, client
-from billing_ui.payments.stripe.client import open_client, proxy_for
+from billing_ui.payments.stripe.client import open_client
 from billing_ui.payments.types import (
     ConfigurationUnusable,
     CustomerDeleted,

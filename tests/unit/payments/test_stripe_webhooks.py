@@ -3,7 +3,6 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,22 +280,6 @@ def test_the_settings_take_several_secrets_and_ignore_blanks() -> None:
     assert driver.verify_webhook(signed(BODY), BODY).id == "evt_1"
     with pytest.raises(InvalidSignature):
         driver.verify_webhook(signed(BODY, " "), BODY)
-
-
-def test_the_embedded_sandbox_has_a_secret_of_this_installations_own(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'billing.db'}"
-    (ours,) = webhooks.webhook_secrets(make_settings(secret_key="ours", database_url=url))
-    (theirs,) = webhooks.webhook_secrets(make_settings(secret_key="theirs", database_url=url))
-    generated = make_settings(database_url=url)
-    assert ours.startswith("whsec_")
-    assert len({ours, theirs, *webhooks.webhook_secrets(generated)}) == 3
-    assert webhooks.webhook_secrets(generated) == webhooks.webhook_secrets(generated)
-    named = make_settings(secret_key="ours", database_url=url, stripe_webhook_secret=SECRET)
-    assert webhooks.webhook_secrets(named) == (SECRET,)
-
-
-def test_a_real_account_has_no_secret_until_one_is_set() -> None:
-    assert webhooks.webhook_secrets(make_settings(stripe_secret_key="sk_test_1")) == ()
 
 
 async def test_events_are_listed_newest_first_since_a_moment(
