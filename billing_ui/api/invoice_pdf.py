@@ -89,7 +89,8 @@ def _page(request: Request, problem: Problem) -> HTMLResponse:
     page = template.render(
         app_name=settings.app_name,
         support_url=settings.support_url,
-        reason=problem.message,
+        # Whoever downloads something did not mean to change anything.
+        reason=problem.message.replace(" Nothing was changed.", ""),
         signed_out=problem.code is Code.UNAUTHORIZED,
         may_pass=problem.code in _PASSES,
         sign_in=f"{settings.base_url}{SIGN_IN_PAGE}?next={quote(BILLING_PAGE, safe='')}",

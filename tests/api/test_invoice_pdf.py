@@ -122,6 +122,8 @@ async def test_somebody_is_told_what_to_do_when_the_provider_does_not_answer(
         answer = await client.get(path, headers=person.cookie | BROWSER)
     assert answer.status_code == 503
     page = page_of(answer)
+    assert "Stripe has a problem right now." in page.text
+    assert "Nothing was changed" not in page.text
     assert page.links["Try again"].endswith(path)
     assert page.links["Back to billing"] == f"{BASE_URL}/settings/billing"
     assert (await client.get(path, headers=person.cookie | BROWSER)).status_code == 303

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from filelock import FileLock
 from playwright.async_api import Locator, Page, expect
+from pypdf import PdfReader
 from sqlmodel import select
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS
@@ -15,6 +16,9 @@ from billing_ui.models import Customer
 from billing_ui.payments.types import SnapshotSubscription, SubscriptionState
 from billing_ui.settings import Provider, Settings
 from tests.conftest import free_port
+from tests.drivers.world import EVERY_CALL
+from tests.e2e.accessibility import complaints
+from tests.e2e.sandbox import Sandbox
 from tests.e2e.server import BUILD, Server
 from tests.e2e.visitors import (
     BILLING,
@@ -167,3 +171,35 @@ async def test_what_is_bought_at_the_provider_is_so_on_the_page(
     await expect(button(page, "Manage Billing")).to_be_visible()
     there = await plan_there(provider, "no plan")
     assert (there.state, there.items[0].plan_name) == (SubscriptionState.ACTIVE, "Pro")
+
+
+async def test_the_pdf_of_an_invoice_is_downloaded_whoever_keeps_it(
+    visitors: Visitors, server: Server, provider: Services
+) -> None:
+    page = await visitors.arrive(SIGN_IN)
+    await button(page, "Continue as active").click()
+    await billing_shown(page)
+    row = region(page, "Invoices").get_by_role("row").filter(has_text="Paid").first
+    link = row.get_by_role("link", name="Download PDF", exact=True)
+    async with page.expect_download() as downloading:
+        await link.click()
+    file = PdfReader(await (await downloading.value).path())
+    number = (await row.get_by_role("cell").first.text_content() or "").strip()
+    assert number
+    assert number in " ".join(sheet.extract_text() for sheet in file.pages)
+    await expect(page).to_have_url(re.compile(f"{BILLING}$"))
+    if not provider.drivers.active.capabilities.invoice_pdf_on_demand:
+        return
+
+    sandbox = Sandbox(f"http://127.0.0.1:{server.sandbox_port}")
+    async with sandbox.failing("error", EVERY_CALL, status=503):
+        await link.click()
+        said_so = page.get_by_role("heading", name="The PDF wasn't downloaded")
+        await expect(said_so).to_be_visible()
+        assert not await complaints(page)
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="Try again", exact=True).click()
+    assert PdfReader(await (await downloading.value).path()).pages
+    await page.get_by_role("link", name="Back to billing", exact=True).click()
+    await billing_shown(page)
+    await sandbox.close()

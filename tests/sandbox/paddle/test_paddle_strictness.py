@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from billing_ui.sandbox.core.cards import FAILS_WHEN_CHARGED
 from billing_ui.sandbox.shop.model import Customer, Invoice, Price, Product, Subscription
 from billing_ui.sandbox.shop.shop import Shop
 from tests.sandbox.paddle.conftest import Caller
@@ -99,6 +100,23 @@ def test_what_paddle_does_not_understand_is_refused(
 def test_what_does_not_exist_is_not_found(method: str, url: str, call: Caller) -> None:
     body: Json | None = {} if method != "GET" else None
     assert call.refusal(method, url, body) == (404, "not_found")
+
+
+def test_there_is_a_pdf_only_of_what_was_paid_and_came_to_something(
+    call: Caller, shop: Shop, bought: Subscription
+) -> None:
+    [paid] = shop.find(Invoice)
+    assert call.data("GET", f"/transactions/{paid.id}/invoice") == {"url": shop.pdf_url(paid)}
+    shop.add_card(bought.customer, FAILS_WHEN_CHARGED)
+    shop.advance(bought.period_end + 3600, bought.customer)
+    free = shop.create_customer("free@example.com")
+    shop.add_card(free.id)
+    shop.subscribe(free.id, shop.create_price(shop.create_product("Free").id, 0).id)
+    others = [one for one in shop.find(Invoice) if one.id != paid.id]
+    assert {one.total for one in others} == {0, paid.total}
+    for one in others:
+        refused = call.refusal("GET", f"/transactions/{one.id}/invoice")
+        assert refused == (400, "transaction_invoice_not_available")
 
 
 @pytest.mark.parametrize(

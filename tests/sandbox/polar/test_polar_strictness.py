@@ -8,8 +8,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from billing_ui.sandbox.core.cards import FAILS_WHEN_CHARGED
 from billing_ui.sandbox.polar import shapes
-from billing_ui.sandbox.shop.model import Checkout, Customer, Subscription
+from billing_ui.sandbox.shop.model import Address, Checkout, Customer, Invoice, Subscription
 from tests.unit.payments.polar_shop import POLAR_KEY, Polar, serving_polar
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -63,6 +64,7 @@ async def test_who_has_no_token_is_refused(key: str, api: Api) -> None:
         ("PATCH", f"/v1/subscriptions/{NOBODY}", 404),
         ("GET", f"/v1/subscriptions/{NOBODY}", 404),
         ("GET", f"/v1/orders/{NOBODY}/invoice", 404),
+        ("POST", f"/v1/orders/{NOBODY}/invoice", 404),
         ("GET", f"/v1/checkouts/{NOBODY}", 404),
         ("GET", f"/v1/products/{NOBODY}", 404),
     ],
@@ -260,6 +262,33 @@ async def test_what_has_ended_cannot_end_again(api: Api) -> None:
     assert await api.refused("PATCH", path, json={"trial_end": "now"}) == [
         (["body", "trial_end"], "value_error")
     ]
+
+
+async def test_a_pdf_is_made_of_what_was_paid_by_somebody_with_an_address(api: Api) -> None:
+    shop = api.polar.shop
+    customer = api.polar.subscriber(api.polar.plan())
+    [order] = shop.find(Invoice, customer=customer.id)
+    path = f"/v1/orders/{order.id}"
+
+    async def asked(method: str) -> tuple[int, str | None]:
+        answer = await api.http.request(method, f"{path}/invoice")
+        return answer.status_code, answer.json().get("error")
+
+    assert await asked("GET") == (404, "InvoiceDoesNotExist")
+    assert await asked("POST") == (422, "MissingInvoiceBillingDetails")
+    shop.update_customer(customer.id, address=Address(line1="Main St 1", country="DE"))
+    assert await asked("GET") == (404, "InvoiceDoesNotExist")
+    assert (await api.http.get(path)).json()["is_invoice_generated"] is False
+    for _ in range(2):
+        assert await asked("POST") == (202, None)
+        assert await asked("GET") == (200, None)
+    assert (await api.http.get(path)).json()["is_invoice_generated"] is True
+
+    shop.add_card(customer.id, FAILS_WHEN_CHARGED)
+    [bought] = shop.find(Subscription, customer=customer.id)
+    shop.advance(bought.period_end + 3600, customer.id)
+    path = f"/v1/orders/{next(one.id for one in shop.find(Invoice) if one.id != order.id)}"
+    assert await asked("POST") == (409, "OrderNotEligibleForInvoice")
 
 
 # ---------------------------------------------------------------- filters
