@@ -48,6 +48,7 @@ README_ROWS: dict[str, Callable[[Capabilities], bool]] = {
     "plans can be switched in the portal": ROWS["plans can be switched in the portal"],
     "every payment method is shown": ROWS["payment methods"],
     "lost webhooks are found in a list of events": lambda can: can.event_list,
+    "invoices as PDF": lambda _: True,
     "all that is compared with the provider": lambda _: True,
 }
 
