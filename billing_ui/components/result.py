@@ -47,7 +47,7 @@ def back_again() -> rx.Component:
             role="status",
             action=busy_button(
                 "I'm back, refresh",
-                busy=BillingState.refreshing,
+                busy=BillingState.coming_back,
                 on_click=BillingState.back_again,
             ),
         ),

@@ -120,6 +120,7 @@ class BillingState(rx.State):
     arrived: ResultView = ResultView()
 
     refreshing: bool = False
+    coming_back: bool = False
     refresh_problem: Problem = Problem()
     gave_up: bool = False
     tells_time: bool = False
@@ -146,7 +147,7 @@ class BillingState(rx.State):
         if identity is None:
             return to_sign_in(BILLING)
         arrive(self)
-        self.refreshing = False
+        self.refreshing = self.coming_back = False
         if not self._resumed:
             self._page = self._seen_change = None
         self._resumed = False
@@ -184,9 +185,18 @@ class BillingState(rx.State):
     async def back_again(self) -> EventSpec | None:
         """Fetch the newest for somebody who is back from a portal that has no way back.
 
-        The banner that offered it goes, and the heading takes its focus.
+        The banner that offered it goes, and the heading takes its focus. That the page is fetching by itself
+        already is no reason to do nothing: only this tells that they are back.
         """
-        return await _fetch(self, come_back) or rx.set_focus(HEADING)
+        async with self:
+            if self.coming_back:
+                return None
+            self.coming_back = True
+        try:
+            return await _fetch(self, come_back, beside_another=True) or rx.set_focus(HEADING)
+        finally:
+            async with self:
+                self.coming_back = False
 
     @rx.event(background=True)
     async def manage_billing(self) -> EventSpec | None:
@@ -275,14 +285,21 @@ async def _open(state: BillingState, button: str) -> EventSpec | None:
 
 
 async def _fetch(
-    state: BillingState, fetch: Callable[[Services, Identity], Awaitable[None]]
+    state: BillingState,
+    fetch: Callable[[Services, Identity], Awaitable[None]],
+    *,
+    beside_another: bool = False,
 ) -> EventSpec | None:
-    """Run `fetch` without holding the tab's lock, then show what our tables hold now."""
+    """Run `fetch` without holding the tab's lock, then show what our tables hold now.
+
+    Args:
+        beside_another: whether to run it while the page is fetching already; else that one will do.
+    """
     async with state:
         identity = await viewer_of(state)
         if identity is None:
             return to_sign_in(BILLING)
-        if state.refreshing:
+        if state.refreshing and not beside_another:
             return None
         state.refreshing = True
     problem = OUR_FAULT

@@ -179,7 +179,9 @@ async def test_the_pdf_of_an_invoice_is_downloaded_whoever_keeps_it(
     page = await visitors.arrive(SIGN_IN)
     await button(page, "Continue as active").click()
     await billing_shown(page)
-    row = region(page, "Invoices").get_by_role("row").filter(has_text="Paid").first
+    # Some provider has none of what came to nothing.
+    link = page.get_by_role("link", name="Download PDF", exact=True)
+    row = region(page, "Invoices").get_by_role("row").filter(has_text="Paid", has=link).first
     link = row.get_by_role("link", name="Download PDF", exact=True)
     async with page.expect_download() as downloading:
         await link.click()

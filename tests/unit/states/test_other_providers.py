@@ -87,6 +87,21 @@ async def test_whoever_opened_the_portal_can_say_that_they_are_back(
     assert not other.away
 
 
+async def test_coming_back_counts_also_while_the_page_is_fetching_by_itself(
+    services: Services, owner: str, without_way_back: FakeDriver
+) -> None:
+    tab, state = await billing_page(owner)
+    await tab.send(BillingState.manage_billing)
+    await tab.send(BillingState.load)
+    without_way_back.has(snapshot(subscription(TEAM, 30), payment_methods=(card(),)))
+    state.refreshing = True
+
+    await tab.send(BillingState.back_again)
+
+    assert (state.away, state.coming_back) == ("", False)
+    assert state.result.title == "Seats set to 30."
+
+
 async def test_a_page_in_another_tab_offers_it_as_soon_as_somebody_looks_at_it(
     services: Services, owner: str, without_way_back: FakeDriver
 ) -> None:
