@@ -116,7 +116,7 @@ def test_a_token_of_a_session_is_none_of_these_whatever_it_begins_with() -> None
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "bui_", new_token(tokens.PREFIX), "bui_" + "é" * 43, "bui_" + "\udcff" * 43]
+    "secret", ["", "bui_", "bui_" + "x" * 43, "bui_" + "é" * 43, "bui_" + "\udcff" * 43]
 )
 async def test_a_token_nobody_was_given_is_refused(
     secret: str, database: Database, team: Team

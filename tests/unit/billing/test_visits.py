@@ -321,7 +321,7 @@ async def test_someone_elses_visit_tells_nothing_but_marks_the_customer(
         "\x00",
         "é" * 300,
         "//evil.example",
-        str(uuid4()),
+        "0a1b2c3d-0000-4000-8000-000000000000",
     ],
 )
 async def test_an_id_that_is_none_leads_to_the_billing_page(shop: Services, visit_id: str) -> None:
