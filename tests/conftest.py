@@ -36,8 +36,6 @@ _TESTS = Path(__file__).parent
 _OF_THE_BUILT_APPLICATION = {"e2e", "reliability"}
 
 
-# First: who shares the tests out reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several workers share the tests, keep a file together, and all that runs the built application."""
     for item in items:
