@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 ARGS ?=
-# How many processes share the tests. Their browser, servers and databases keep further cores busy.
-WORKERS ?= 2
 # Ten thousand examples; two of them keep two cores busy.
 EXAMPLES = $(BIN)/python -m pytest --hypothesis-profile=soak tests/unit/billing/test_always_true.py
 
@@ -28,7 +26,7 @@ dev: $(RUNTIME) ## Serve for development: pages on 3000, backend on 8000, both r
 
 test: $(DEV) ## Run the whole suite, browser and servers included
 	@.ci/install-browser $(BIN)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 soak: $(DEV) ## Run what takes long: storms with sudden ends, many examples, large backfills
 	@.ci/install-browser $(BIN)

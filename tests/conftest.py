@@ -32,18 +32,6 @@ from tests.relay import Relay, relay_to
 settings.register_profile("soak", max_examples=10_000)
 
 
-_TESTS = Path(__file__).parent
-_OF_THE_BUILT_APPLICATION = {"e2e", "reliability"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several workers share the tests, keep a file together, and all that runs the built application."""
-    for item in items:
-        place = item.path.relative_to(_TESTS)
-        group = "browser" if place.parts[0] in _OF_THE_BUILT_APPLICATION else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 class PostgresServer:
     """A PostgreSQL server of the test run's own."""
 
