@@ -30,6 +30,7 @@ STATES: tuple[type[rx.State], ...] = (
 )
 ARGUMENTS: dict[str, Any] = {
     "kind": "billing",
+    "period": "30",
     "person": "o",
     "key": "year-1",
     "code": "eur",
