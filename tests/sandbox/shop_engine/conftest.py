@@ -41,7 +41,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _serving(database: Path, url: str, port: int) -> Iterator[str]:
     app = build_app(database, url, provider=PlainDialect())
     config = uvicorn.Config(
-        app, port=port, http=DroppableProtocol, log_level="warning", access_log=False
+        app, port=port, http=DroppableProtocol, log_config=None, access_log=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

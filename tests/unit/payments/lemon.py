@@ -54,7 +54,7 @@ async def serving_lemon() -> AsyncIterator[Lemon]:
     store = Store(":memory:")
     shop = Shop(store, Outbox(store), LemonSqueezyDialect(), url, "Acme Cloud")
     api = ShopAPI(shop, Faults())
-    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_config=None))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     yield Lemon(url, shop)
     server.should_exit = True

@@ -51,7 +51,7 @@ async def serving_paddle() -> AsyncIterator[PaddleAccount]:
     store = Store(":memory:")
     shop = Shop(store, Outbox(store), PaddleDialect(), url, "Acme Cloud")
     api = ShopAPI(shop, Faults())
-    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_config=None))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     yield PaddleAccount(url, shop)
     server.should_exit = True

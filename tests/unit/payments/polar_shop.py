@@ -68,7 +68,7 @@ async def serving_polar() -> AsyncIterator[Polar]:
     shop = Shop(store, Outbox(store), PolarDialect(), url, "Acme Cloud")
     calls: list[str] = []
     api = _counted(ShopAPI(shop, Faults()), calls)
-    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_config=None))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     yield Polar(url, shop, calls)
     server.should_exit = True
