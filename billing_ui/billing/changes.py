@@ -17,12 +17,12 @@ from billing_ui.payments.types import Frozen, SubscriptionState
 class NextDate(Frozen):
     """What happens to a subscription next, and when (UTC)."""
 
-    what: Literal["renews", "cancels", "trial_ends"]
+    what: Literal["renews", "cancels", "pauses", "trial_ends"]
     at: datetime
 
     def sentence(self, reader: Reader) -> str:
         """Return it in words, such as "Renews on January 3, 2027."."""
-        verb = {"renews": "Renews", "cancels": "Cancels", "trial_ends": "Trial ends"}[self.what]
+        verb = "Trial ends" if self.what == "trial_ends" else self.what.capitalize()
         return f"{verb} on {reader.date(self.at)}."
 
 
@@ -159,6 +159,35 @@ class CancellationWithdrawn(Frozen):
     def sentence(self, reader: Reader) -> str:
         """Return the change in words."""
         return "Cancellation withdrawn." if self.sole else f"Cancellation of {self.plan} withdrawn."
+
+
+class PauseScheduled(Frozen):
+    """A subscription is going to be paused; `sole` says that the customer has no other one."""
+
+    kind: Literal["pause_scheduled"] = "pause_scheduled"
+    subscription_id: str
+    plan: str
+    sole: bool
+    pauses_at: datetime
+
+    def sentence(self, reader: Reader) -> str:
+        """Return the change in words."""
+        what = "Your plan" if self.sole else self.plan
+        return f"{what} is set to pause on {reader.date(self.pauses_at)}."
+
+
+class PauseWithdrawn(Frozen):
+    """A subscription that was going to be paused goes on; `sole` says that the customer has no other one."""
+
+    kind: Literal["pause_withdrawn"] = "pause_withdrawn"
+    subscription_id: str
+    plan: str
+    sole: bool
+    next: NextDate | None = None
+
+    def sentence(self, reader: Reader) -> str:
+        """Return the change in words."""
+        return f"{'Your plan' if self.sole else self.plan} is no longer set to pause."
 
 
 class RenewalMoved(Frozen):
@@ -325,6 +354,8 @@ PlanNews: TypeAlias = (
     | StatusChanged
     | CancellationScheduled
     | CancellationWithdrawn
+    | PauseScheduled
+    | PauseWithdrawn
     | RenewalMoved
     | SubscriptionStarted
     | SubscriptionEnded
@@ -420,8 +451,8 @@ def describe_visit(
         where = "in the portal" if place == "portal" else "at checkout"
         sentences = [f"You made no changes {where}."]
         if plan and upcoming:
-            verb = {"renews": "renews", "cancels": "cancels", "trial_ends": "its trial ends"}
-            what = f"and {verb[upcoming.what]} on {reader.date(upcoming.at)}"
+            verb = "its trial ends" if upcoming.what == "trial_ends" else upcoming.what
+            what = f"and {verb} on {reader.date(upcoming.at)}"
             sentences.append(f"Your plan is still {plan} {what}.")
         elif plan:
             sentences.append(f"Your plan is still {plan}.")

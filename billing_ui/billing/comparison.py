@@ -15,6 +15,8 @@ from billing_ui.billing.changes import (
     ItemAdded,
     ItemRemoved,
     NextDate,
+    PauseScheduled,
+    PauseWithdrawn,
     PaymentMethodAdded,
     PaymentMethodChanged,
     PaymentMethodRemoved,
@@ -86,6 +88,8 @@ def next_date(subscription: SnapshotSubscription) -> NextDate | None:
         return NextDate(what="cancels", at=subscription.cancel_at)
     if subscription.state is SubscriptionState.TRIALING and subscription.trial_end:
         return NextDate(what="trial_ends", at=subscription.trial_end)
+    if subscription.pauses_at:
+        return NextDate(what="pauses", at=subscription.pauses_at)
     if subscription.current_period_end and subscription.state in _RENEWING:
         return NextDate(what="renews", at=subscription.current_period_end)
     return None
@@ -133,6 +137,7 @@ def _changes_within(
                 subscription_id=after.id, plan=plan, sole=sole, next=next_date(after)
             )
         )
+    changes += _pause_changes(before, after, sole=sole)
     if _status_changed(before, after):
         changes.append(
             StatusChanged(
@@ -148,12 +153,31 @@ def _changes_within(
     # The other changes tell the new date themselves.
     if (
         upcoming
-        and upcoming.what != "cancels"
+        and upcoming.what not in ("cancels", "pauses")
         and upcoming != next_date(before)
         and not any(hasattr(change, "next") for change in changes)
     ):
         changes.append(RenewalMoved(subscription_id=after.id, plan=plan, next=upcoming))
     yield from changes
+
+
+def _pause_changes(
+    before: SnapshotSubscription, after: SnapshotSubscription, *, sole: bool
+) -> Iterator[Change]:
+    if after.pauses_at and after.pauses_at != before.pauses_at:
+        yield PauseScheduled(
+            subscription_id=after.id, plan=_plan(after), sole=sole, pauses_at=after.pauses_at
+        )
+    # What is paused by now, or going to end instead, tells so itself.
+    elif (
+        before.pauses_at
+        and not after.pauses_at
+        and after.state in _RENEWING
+        and not after.cancel_at
+    ):
+        yield PauseWithdrawn(
+            subscription_id=after.id, plan=_plan(after), sole=sole, next=next_date(after)
+        )
 
 
 def _status_changed(before: SnapshotSubscription, after: SnapshotSubscription) -> bool:

@@ -45,7 +45,10 @@ def expiry_of(
     renewals = [
         (plan.current_period_end, plan)
         for plan in plans
-        if plan.state in _RENEWING and plan.current_period_end and plan.current_period_end > now
+        if plan.state in _RENEWING
+        and not plan.pauses_at
+        and plan.current_period_end
+        and plan.current_period_end > now
     ]
     if not renewals:
         return Expiry(ends_at)

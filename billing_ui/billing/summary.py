@@ -98,6 +98,7 @@ class PlanSummary:
         status: the provider's word; `state` is ours.
         amount: sum of its items per interval; None when one of them has no fixed amount or another interval.
         ends_unpaid: whether it ends with its trial when there is no payment method by then.
+        pauses_at: when it is going to be paused instead of renewed, while it goes on.
     """
 
     subscription_id: str
@@ -114,6 +115,7 @@ class PlanSummary:
     trial_end: datetime | None
     ends_unpaid: bool
     ended_at: datetime | None
+    pauses_at: datetime | None
     resumes_at: datetime | None
     overdue: Overdue | None
     unit_label: str | None
@@ -387,6 +389,7 @@ def _plan(
         trial_end=subscription.trial_end,
         ends_unpaid=subscription.ends_unpaid,
         ended_at=subscription.ended_at,
+        pauses_at=subscription.pauses_at,
         resumes_at=subscription.resumes_at,
         overdue=overdue if state in _OWING else None,
         unit_label=items[0].unit_label if items else None,

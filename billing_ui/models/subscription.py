@@ -38,6 +38,7 @@ class Subscription(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     trial_end: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ends_unpaid: bool = False
+    pauses_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     resumes_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     raw: dict[str, Any] = Field(sa_type=JSON_DOCUMENT)
 

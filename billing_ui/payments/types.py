@@ -263,6 +263,7 @@ class SnapshotSubscription(Frozen):
 
     Attributes:
         cancel_at: set whenever it is going to end.
+        pauses_at: set while it goes on, and is going to be paused instead of renewed.
         ends_unpaid: whether it ends with its trial, and nothing is charged, when no payment method is there by then.
     """
 
@@ -279,6 +280,7 @@ class SnapshotSubscription(Frozen):
     ended_at: datetime | None = None
     trial_end: datetime | None = None
     ends_unpaid: bool = False
+    pauses_at: datetime | None = None
     resumes_at: datetime | None = None
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 

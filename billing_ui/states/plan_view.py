@@ -201,12 +201,13 @@ def _item_line(item: PlanItem, reader: Reader) -> str:
 
 def _when(plan: PlanSummary, reader: Reader) -> tuple[str, str, str]:
     """Return what happens next, its icon, and what else there is to know."""
-    renews = _on("Renews", plan.current_period_end, reader)
+    pauses = _on("Pauses", plan.pauses_at, reader)
+    renews = pauses or _on("Renews", plan.current_period_end, reader)
     match plan.state:
         case SubscriptionState.CANCELING:
             return _on("Cancels", plan.cancel_at, reader), "canceling", ""
         case SubscriptionState.TRIALING:
-            return _on("Trial ends", plan.trial_end, reader), "calendar", ""
+            return _on("Trial ends", plan.trial_end, reader), "calendar", pauses
         case SubscriptionState.PAST_DUE:
             cancels = _on("Cancels", plan.cancel_at, reader)
             return _overdue(plan.overdue_since, reader), "warning", cancels or renews
@@ -221,6 +222,8 @@ def _when(plan: PlanSummary, reader: Reader) -> tuple[str, str, str]:
         case SubscriptionState.UNKNOWN:
             # Whether it goes on, nobody knows.
             return "", "calendar", ""
+        case _ if pauses:
+            return pauses, "paused", _on("Resumes", plan.resumes_at, reader)
         case _:
             return renews, "calendar", ""
 

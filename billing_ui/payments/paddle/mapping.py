@@ -197,6 +197,7 @@ def subscription_of(subscription: Subscription, raw: Mapping[str, Any]) -> Snaps
         canceled_at=utc(subscription.canceled_at),
         ended_at=utc(subscription.canceled_at) if ended else None,
         trial_end=_trial_end(subscription),
+        pauses_at=_scheduled(subscription, "pause"),
         resumes_at=_resumes_at(subscription),
         raw=without_credentials(raw),
     )

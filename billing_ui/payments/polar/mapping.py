@@ -48,6 +48,11 @@ STATES = {
 }
 """Polar's status -> our state, before a scheduled end is looked at. `canceled` is Polar's word once it has ended."""
 
+_GOING_ON = frozenset(
+    {SubscriptionState.ACTIVE, SubscriptionState.TRIALING, SubscriptionState.PAST_DUE}
+)
+"""The states in which a pause at the period's end can still be to come."""
+
 INVOICE_STATUSES = {
     "draft": "draft",
     "paid": "paid",
@@ -181,6 +186,7 @@ def subscription_of(subscription: Subscription) -> SnapshotSubscription:
         canceled_at=moment(subscription.canceled_at),
         ended_at=moment(subscription.ended_at),
         trial_end=moment(subscription.trial_end),
+        pauses_at=period_end if subscription.pause_at_period_end and state in _GOING_ON else None,
         resumes_at=moment(subscription.resumes_at),
         raw=raw(subscription),
     )

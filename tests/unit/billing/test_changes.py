@@ -15,7 +15,7 @@ from billing_ui.billing.changes import (
     load_changes,
     tell,
 )
-from billing_ui.billing.comparison import compare
+from billing_ui.billing.comparison import compare, next_date
 from billing_ui.payments.types import (
     Address,
     Snapshot,
@@ -162,6 +162,36 @@ SENTENCES = [
         snapshot(subscription(PRO), support()),
         ["Cancellation of Priority support withdrawn. Renews on January 3, 2027."],
         id="one of several is kept",
+    ),
+    pytest.param(
+        snapshot(subscription(PRO)),
+        snapshot(subscription(PRO, pauses_at=RENEWAL)),
+        ["Your plan is set to pause on January 3, 2027."],
+        id="pause scheduled",
+    ),
+    pytest.param(
+        snapshot(subscription(PRO, pauses_at=RENEWAL), support()),
+        snapshot(subscription(PRO), support()),
+        ["Pro is no longer set to pause. Renews on January 3, 2027."],
+        id="pause withdrawn",
+    ),
+    pytest.param(
+        snapshot(subscription(PRO, pauses_at=RENEWAL)),
+        snapshot(subscription(PRO, status="paused", state=SubscriptionState.PAUSED)),
+        ["Pro is paused."],
+        id="paused as scheduled",
+    ),
+    pytest.param(
+        snapshot(subscription(PRO, pauses_at=RENEWAL)),
+        snapshot(canceling(PRO)),
+        ["Your plan is set to cancel on January 3, 2027."],
+        id="canceled instead of paused",
+    ),
+    pytest.param(
+        snapshot(subscription(PRO, pauses_at=RENEWAL)),
+        snapshot(subscription(TEAM, pauses_at=RENEWAL)),
+        ["Plan changed from Pro to Team. Pauses on January 3, 2027."],
+        id="another plan before the pause",
     ),
     pytest.param(
         snapshot(subscription(PRO)),
@@ -367,6 +397,12 @@ def test_nothing_changed_says_what_the_plan_still_is() -> None:
     )
 
 
+def test_nothing_changed_says_that_the_plan_is_still_going_to_be_paused() -> None:
+    upcoming = next_date(subscription(TEAM, pauses_at=RENEWAL))
+    text = describe_visit((), AMERICAN, plan="Team", upcoming=upcoming)
+    assert text.detail.endswith("Your plan is still Team and pauses on January 3, 2027.")
+
+
 def test_nothing_bought_is_not_called_a_change_in_the_portal() -> None:
     text = describe_visit((), AMERICAN, place="checkout")
     assert text.detail == "You made no changes at checkout."
@@ -383,11 +419,12 @@ items = st.builds(
     st.sampled_from(["si_1", "si_2", "si_3"]),
 )
 subscriptions = st.builds(
-    lambda name, state, cancel_at, end, of: subscription(
+    lambda name, state, cancel_at, pauses_at, end, of: subscription(
         id=name,
         state=state,
         status=state.value,
         cancel_at=cancel_at if state is SubscriptionState.CANCELING else None,
+        pauses_at=pauses_at if state is SubscriptionState.ACTIVE else None,
         ended_at=NOW if state is SubscriptionState.ENDED else None,
         trial_end=end,
         current_period_end=end,
@@ -396,6 +433,7 @@ subscriptions = st.builds(
     st.sampled_from(["sub_1", "sub_2", "sub_3"]),
     st.sampled_from(list(SubscriptionState)),
     moments,
+    st.none() | moments,
     moments,
     st.lists(items, min_size=1, max_size=3, unique_by=lambda one: one.id),
 )
@@ -477,7 +515,7 @@ def test_no_change_means_that_what_people_pay_for_is_the_same(
 
     def bought(one: Snapshot) -> list[tuple[str, str, object]]:
         return sorted(
-            (s.id, i.price_id, s.cancel_at)
+            (s.id, i.price_id, s.cancel_at, s.pauses_at)
             for s in one.subscriptions
             if s.state is not SubscriptionState.ENDED
             for i in s.items

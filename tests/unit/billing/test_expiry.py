@@ -9,7 +9,7 @@ from billing_ui.billing.expiry import Expiry, expiry_of
 from billing_ui.billing.services import Services
 from billing_ui.billing.summary import PaymentMethodSummary, PlanSummary, load_billing
 from billing_ui.billing.sync import sync_customer
-from billing_ui.payments.types import SubscriptionState
+from billing_ui.payments.types import SnapshotSubscription, SubscriptionState
 from tests.unit.billing.factories import (
     NOW,
     PRO_YEARLY,
@@ -83,8 +83,11 @@ async def test_a_month_after_the_last_of_january_is_the_last_of_february(
     assert expiry.misses == datetime(2027, 2, 28, 12, tzinfo=UTC)
 
 
-async def test_nothing_is_missed_where_nothing_renews(shop: Services, driver: FakeDriver) -> None:
-    plans = await plans_of(shop, driver, canceling(TEAM))
+@pytest.mark.parametrize("stopping", [canceling(TEAM), subscription(TEAM, pauses_at=RENEWAL)])
+async def test_nothing_is_missed_where_nothing_renews(
+    shop: Services, driver: FakeDriver, stopping: SnapshotSubscription
+) -> None:
+    plans = await plans_of(shop, driver, stopping)
     assert expiry_of(card_until(12, 2026), plans, NOW) == Expiry(datetime(2027, 1, 1, tzinfo=UTC))
 
 

@@ -13,7 +13,14 @@ from sqlmodel import col, select
 
 from billing_ui.database import Database
 from billing_ui.migrations import UnknownRevision, upgrade
-from billing_ui.models import AuthSession, Customer, CustomerSnapshot, SQLModel, Urgency
+from billing_ui.models import (
+    AuthSession,
+    Customer,
+    CustomerSnapshot,
+    SQLModel,
+    Subscription,
+    Urgency,
+)
 
 _UPGRADE = "import asyncio, sys; from billing_ui.migrations import upgrade; print(asyncio.run(upgrade(sys.argv[1])))"
 
@@ -125,3 +132,31 @@ async def test_who_is_signed_in_stays_so_and_is_said_to_have_come_by_password(
         [kept] = (await session.exec(select(AuthSession))).all()
     await database.close()
     assert (kept.id.hex, kept.user_id.hex, kept.method) == (session_id, user, "password")
+
+
+async def test_a_subscription_from_before_pauses_were_known_is_kept_and_promised_none(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = command.upgrade
+    with monkeypatch.context() as earlier:
+        earlier.setattr(command, "upgrade", lambda config, _: newest(config, "0006"))
+        await upgrade(empty_database_url)
+    customer, then = uuid4().hex, "2026-11-20 12:00:00.000000"
+    database = Database(empty_database_url)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO customer (id, provider, provider_customer_id, generation, claimed_at,"
+            " wanted, applied, fetch_no, applied_fetch_no, partial, attempts, tax_ids, urgency)"
+            f" VALUES ('{customer}', 'polar', 'cus_1', 1, '{then}', 1, 1, 1, 1, false, 0, '[]', 3)"
+        )
+        await connection.exec_driver_sql(
+            "INSERT INTO subscription (provider, id, customer_id, status, state, currency,"
+            " created_at, current_period_end, ends_unpaid, raw) VALUES"
+            f" ('polar', 'sub_1', '{customer}', 'active', 'active', 'usd', '{then}', '{then}',"
+            " false, '{}')"
+        )
+    assert await upgrade(empty_database_url) is True
+    async with database.read() as session:
+        [kept] = (await session.exec(select(Subscription))).all()
+    await database.close()
+    assert (kept.id, kept.state, kept.pauses_at) == ("sub_1", "active", None)

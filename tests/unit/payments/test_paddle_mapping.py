@@ -138,6 +138,8 @@ def test_a_pause_is_told_with_its_end(
         bought,
     )
     assert (mapped.state, mapped.cancel_at) == (state, None)
+    coming = change and change[0] == "pause"
+    assert mapped.pauses_at == (datetime.fromisoformat(EFFECTIVE) if coming else None)
     assert mapped.resumes_at == (datetime.fromisoformat(resumes) if resumes else None)
     assert mapped.current_period_end is None
 

@@ -86,7 +86,24 @@ async def test_what_is_more_than_canceling_stays_what_it_is(status: str, polar: 
 async def test_what_pauses_with_its_period_is_active_until_then(polar: Polar) -> None:
     mapped = mapping.subscription_of(subscription(polar, pause_at_period_end=True))
     assert (mapped.state, mapped.cancel_at) == (SubscriptionState.ACTIVE, None)
+    assert mapped.pauses_at == mapped.current_period_end
     assert mapped.raw["pause_at_period_end"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cancel_at_period_end": True},
+        {"status": "paused"},
+        {"status": "canceled"},
+        {"status": "hibernating"},
+    ],
+)
+async def test_no_pause_is_promised_of_what_ends_or_has_stopped_by_then(
+    fields: dict[str, Any], polar: Polar
+) -> None:
+    mapped = mapping.subscription_of(subscription(polar, pause_at_period_end=True, **fields))
+    assert mapped.pauses_at is None
 
 
 async def test_a_pause_says_when_it_ends(polar: Polar) -> None:

@@ -142,6 +142,7 @@ async def test_dates_and_amounts_are_the_readers(owner: str) -> None:
             "Trialing",
             "Trial ends on January 3, 2027",
         ),
+        (subscription(pauses_at=RENEWAL), "Active", "Pauses on January 3, 2027"),
         (
             subscription(state=SubscriptionState.PAUSED, resumes_at=RENEWAL),
             "Paused",

@@ -39,6 +39,34 @@ def test_a_plan_past_due_that_is_set_to_cancel_does_not_say_that_it_renews() -> 
 
 
 @pytest.mark.parametrize(
+    ("state", "resumes_at", "when", "icon", "also"),
+    [
+        ("active", None, "Pauses on January 3, 2027", "paused", ""),
+        ("active", 10, "Pauses on January 3, 2027", "paused", "Resumes on January 10, 2027"),
+        (
+            "trialing",
+            None,
+            "Trial ends on January 3, 2027",
+            "calendar",
+            "Pauses on January 3, 2027",
+        ),
+        ("past_due", None, "Payment overdue", "warning", "Pauses on January 3, 2027"),
+    ],
+)
+def test_a_plan_that_is_going_to_be_paused_does_not_say_that_it_renews(
+    state: str, resumes_at: int | None, when: str, icon: str, also: str
+) -> None:
+    pausing = plan(
+        SubscriptionState(state),
+        trial_end=datetime(2027, 1, 3, tzinfo=UTC),
+        pauses_at=datetime(2027, 1, 3, tzinfo=UTC),
+        resumes_at=resumes_at and datetime(2027, 1, resumes_at, tzinfo=UTC),
+    )
+    view = plan_view(pausing, 1, US)
+    assert (view.when, view.when_icon, view.also) == (when, icon, also)
+
+
+@pytest.mark.parametrize(
     ("error", "words"),
     [
         (
