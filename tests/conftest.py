@@ -1,6 +1,7 @@
 """What tests of every kind share: real databases and a really running sandbox."""
 
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from sqlalchemy.engine import make_url
 from billing_ui.database import Database
 from billing_ui.migrations import upgrade
 from billing_ui.models import SQLModel
+from tests.polar_requests import DESCRIPTION, FILE, Notes, note_requests
 from tests.relay import Relay, relay_to
 
 # `--hypothesis-profile=soak`: the long run of what has many examples. Two at once make twice as many.
@@ -75,6 +77,33 @@ def no_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def asked_of_polar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
+    """What this test run asks of Polar, by whichever of its processes."""
+    notes = Notes(tmp_path_factory.mktemp("polar") / "requests")
+    if DESCRIPTION.exists():
+        os.environ[FILE] = str(notes.file)
+        note_requests()
+    yield notes
+    # What was asked while servers ended.
+    _judge(notes)
+
+
+@pytest.fixture(autouse=True)
+def requests_to_polar_are_as_it_describes_them(asked_of_polar: Notes) -> Iterator[None]:
+    """Let a test fail when Polar is asked for something that its own description does not have."""
+    yield
+    _judge(asked_of_polar)
+
+
+def _judge(notes: Notes) -> None:
+    if asked := notes.new():
+        # Imported here: it takes long, and few tests ask Polar anything.
+        from tests.polar_description import complaints
+
+        assert complaints(asked) == []
 
 
 @pytest.fixture(scope="session")

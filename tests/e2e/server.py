@@ -18,6 +18,7 @@ from billing_ui.billing.services import Services
 from billing_ui.settings import Settings
 from tests.conftest import free_port
 from tests.e2e.sandbox import KEY
+from tests.polar_requests import AT_START
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = _REPOSITORY / ".build" / "e2e"
@@ -147,7 +148,7 @@ class Server:
         return {
             **kept,
             **inherited,
-            "PYTHONPATH": str(_REPOSITORY),
+            "PYTHONPATH": f"{AT_START}{os.pathsep}{_REPOSITORY}",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PORT": str(self.port),
             "SANDBOX_PORT": str(self.sandbox_port),

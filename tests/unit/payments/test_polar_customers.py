@@ -8,6 +8,8 @@ from billing_ui.payments.polar import PolarDriver
 from billing_ui.payments.types import CustomerDeleted, InvalidRequest, ProviderRejected
 from billing_ui.sandbox.polar import shapes
 from billing_ui.sandbox.shop.model import Customer
+from tests.polar_description import complaints
+from tests.polar_requests import Notes
 from tests.unit.payments.polar_shop import POLAR_KEY, Polar
 from tests.unit.payments.requests import payer
 from tests.unit.payments.scripted import ScriptedServer, json_answer
@@ -87,8 +89,12 @@ async def test_who_has_no_email_is_told_to_give_one(polar: Polar) -> None:
     await driver.close()
 
 
-async def test_an_email_that_is_none_is_refused_in_words(polar: Polar) -> None:
+async def test_an_email_that_is_none_is_refused_in_words(
+    polar: Polar, asked_of_polar: Notes
+) -> None:
     driver = polar.driver()
     with pytest.raises(ProviderRejected, match="valid email address"):
         await driver.ensure_customer(payer().model_copy(update={"email": "nobody"}))
     await driver.close()
+    # Told what is no address, our driver asks what Polar's description forbids; only here, and it is refused.
+    assert complaints(one for one in asked_of_polar.new() if not one.refused) == []
