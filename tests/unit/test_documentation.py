@@ -2,11 +2,17 @@
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
+from billing_ui.payments.driver import Driver
+
 REPOSITORY = Path(__file__).parents[2]
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
@@ -39,3 +45,21 @@ def test_every_use_case_is_in_the_table_of_where_to_look(package: str) -> None:
     table = text.partition(f"## Where in `{package}/`")[2].partition("\n## ")[0]
     modules = {file.stem for file in (REPOSITORY / "billing_ui" / package).glob("*.py")}
     assert set(re.findall(r"`([a-z_]+)`", table)) == modules - {"__init__"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_file_and_folder_that_is_named_is_there(document: Path) -> None:
+    places = [REPOSITORY, REPOSITORY / "billing_ui", REPOSITORY / "tests"]
+    for path in re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py|\.md)?)`", document.read_text()):
+        assert any((place / path).exists() for place in [*places, document.parent]), path
+
+
+def test_every_function_on_the_journeys_is_there() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:accounts|api|billing|driver)(?:\.[a-z_]+)+)`", text)
+    assert named
+    for name in named:
+        layer, _, rest = name.partition(".")
+        # It raises unless there is such a module, function or class.
+        found = getattr(Driver, rest) if layer == "driver" else resolve_name(f"billing_ui.{name}")
+        assert found is not None

@@ -2,7 +2,7 @@
 
 Run it with the address of billing-ui, an operator's API token with every scope, and its own address:
 
-    BILLING_URL=http://localhost:3000 BILLING_TOKEN=bui_… PRODUCT_URL=http://localhost:5000 \
+    BILLING_URL=http://localhost:3000 BILLING_TOKEN=bui_… PRODUCT_URL=http://127.0.0.1:5000 \
         uvicorn product:create_product --factory --port 5000
 """
 
