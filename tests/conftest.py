@@ -1,7 +1,6 @@
 """What tests of every kind share: real databases and a really running sandbox."""
 
 import logging
-import os
 import shutil
 import socket
 import subprocess
@@ -83,10 +82,11 @@ def no_waiting() -> Iterator[None]:
 def asked_of_polar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
     """What this test run asks of Polar, by whichever of its processes."""
     notes = Notes(tmp_path_factory.mktemp("polar") / "requests")
-    if DESCRIPTION.exists():
-        os.environ[FILE] = str(notes.file)
-        note_requests()
-    yield notes
+    with pytest.MonkeyPatch.context() as patch:
+        if DESCRIPTION.exists():
+            patch.setenv(FILE, str(notes.file))
+            note_requests()
+        yield notes
     # What was asked while servers ended.
     _judge(notes)
 

@@ -68,7 +68,10 @@ class Notes:
 
 
 def note_requests() -> None:
-    """Note whatever this process asks of Polar from now on, if its environment says where."""
+    """Note whatever this process asks of Polar from now on, if its environment says where.
+
+    Polar's SDK and the tests alike ask by httpx's asynchronous clients.
+    """
     if file := os.environ.get(FILE):
         _note_in(Path(file))
 
