@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 from typer.core import TyperGroup
 
 from billing_ui.api.app import create_api
-from billing_ui.api.errors import STATUS, Code, Problem, envelope
+from billing_ui.api.errors import STATUS, Code, Problem, envelope, problem_of
 from billing_ui.api.health import Readiness
 from billing_ui.api.openapi import describe
 from billing_ui.api.schemas import (
@@ -29,6 +29,7 @@ from billing_ui.api.schemas import (
 )
 from billing_ui.billing.services import Services
 from billing_ui.cli import app as command_line
+from billing_ui.payments import types
 from billing_ui.payments.types import SubscriptionState
 from billing_ui.settings import Settings, get_settings
 
@@ -137,6 +138,15 @@ def test_every_failure_is_documented_with_its_status() -> None:
         code.strip("`"): int(status) for code, status, _ in rows(DOCS / "api.md", "Failures")
     }
     assert documented == {code.value: status.value for code, status in STATUS.items()}
+
+
+def test_each_error_of_a_provider_is_documented_with_its_answer() -> None:
+    for names, _, said in rows(DOCS / "providers.md", "Errors"):
+        for name in re.findall(r"`(\w+)`", names):
+            kind = getattr(types, name)
+            error = kind("stripe", "polar") if kind is types.ProviderMismatch else kind()
+            code = problem_of(error).code
+            assert said == "–" or f"{STATUS[code].value} `{code}`" in said, name
 
 
 def test_every_status_of_a_subscription_is_documented() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from billing_ui.payments.driver import Drivers
 from billing_ui.payments.types import Capabilities, FlowType
@@ -60,14 +59,14 @@ def table(heading: str, document: Path = DOCUMENT) -> dict[str, list[str]]:
     return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
 
 
-def capabilities(provider: Provider) -> Capabilities:
+def capabilities(provider: Provider, **settings: str) -> Capabilities:
     """Return what a provider can do, as its driver says; nothing is asked of it."""
     fields: dict[str, Any] = {
-        KEY_SETTINGS[provider].lower(): SecretStr("sk_test_documented"),
+        KEY_SETTINGS[provider].lower(): "sk_test_documented",
         "payment_provider": provider,
         "lemonsqueezy_store_id": "1",
     }
-    return Drivers(Settings(_env_file=None, **fields)).active.capabilities
+    return Drivers(Settings(_env_file=None, **fields | settings)).active.capabilities
 
 
 @pytest.mark.parametrize(("place", "provider"), list(enumerate(COLUMNS.values())))
@@ -104,3 +103,29 @@ def test_the_table_of_statuses_has_every_status_of_the_driver_under_its_word(
     assert said == {
         status: state.value.replace("_", " ").capitalize() for status, state in states.items()
     }
+
+
+@pytest.mark.parametrize(("place", "provider"), list(enumerate(COLUMNS.values())))
+def test_the_tables_say_how_often_each_is_asked(place: int, provider: Provider) -> None:
+    live, testing = capabilities(provider), capabilities(provider)
+    if provider is Provider.STRIPE:
+        live = capabilities(
+            provider, stripe_secret_key="sk_live_documented", secret_key="for tests"
+        )
+    if provider is Provider.POLAR:
+        testing = capabilities(provider, polar_api_base="https://sandbox-api.polar.sh")
+    paces = [f"{can.background_calls_per_second:g}" for can in (live, testing)]
+    pace = paces[0] if paces[0] == paces[1] else f"{paces[0]} ({paces[1]})"
+    said = table("What each can do")["background calls a second (test key, own sandbox)"]
+    assert said[place] == pace
+    calls = table("How each is asked")["calls a snapshot takes, about"]
+    assert calls[place] == str(live.snapshot_calls)
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+def test_each_package_has_the_files_that_all_have(provider: Provider) -> None:
+    first = DOCUMENT.read_text().split("\n\n")[1].partition("It is an async object")[0]
+    files = re.findall(r"`(\w+\.py)`", first)
+    assert files
+    package = REPOSITORY / "billing_ui" / "payments" / provider
+    assert all((package / file).is_file() for file in files)
