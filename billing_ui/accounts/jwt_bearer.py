@@ -96,7 +96,7 @@ class JwtBearers:
         """Return who asks with `token`, in the team it names or else the one they joined first.
 
         They may do what their role in that team allows, as if they had signed in. Nothing is written: a person
-        becomes known here by signing in once, or by being provisioned.
+        becomes known here by signing in once, or by an operator who ties them to their user.
 
         Raises:
             InvalidBearer: the token is not accepted, or is about somebody who is not known here.

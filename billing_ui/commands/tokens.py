@@ -34,7 +34,7 @@ def create(
         list[Scope] | None, typer.Option(help="What it may do; once for each. All when not given.")
     ] = None,
     days: Annotated[
-        int | None, typer.Option(help="How long it is valid. For ever when not given.")
+        int | None, typer.Option(help="How many days it is valid. For ever when not given.")
     ] = None,
 ) -> None:
     """Make an API token and print it, which happens this once."""
