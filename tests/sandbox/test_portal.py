@@ -70,6 +70,7 @@ def test_switching_to_a_year_charges_now(shop: Shop) -> None:
     subscription = shop.subscribe(customer, "Pro")
     page = enter(shop, customer).press("Update plan")
     summary = page.press("Continue", {"Pro – $1,490.00 per year": "on"})
+    assert "Pro, from now on $1,490.00 per year." in summary.text
     assert re.search(r"Due now \$1,341\.\d\d", summary.text)
     assert re.search(r"Then \$1,490\.00 per year from \w+ \d+, \d{4} on\.", summary.text)
     assert "Your plan is updated." in summary.press("Confirm").text

@@ -10,6 +10,7 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
+from starlette.requests import Request
 
 from billing_ui.sandbox.core import currencies
 
@@ -70,6 +71,13 @@ def per_interval(recurring: dict[str, Any]) -> str:
 def counted(number: int, noun: str) -> str:
     """Return "1 seat" or "24 seats"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def formats_for(
+    request: Request, wish: str | None = None, preferred: Sequence[str] = ()
+) -> Formats:
+    """Return the formats for who sent a request; see `choose_formats`."""
+    return choose_formats(wish, preferred, request.headers.get("accept-language", ""))
 
 
 def choose_formats(wish: str | None, preferred: Sequence[str], accept_language: str) -> Formats:

@@ -1,4 +1,4 @@
-"""Read submitted forms: their fields, their anti-forgery token, and a typed-in card."""
+"""Show forms and read them again: their fields, their anti-forgery token, and a typed-in card."""
 
 import hashlib
 import hmac
@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from billing_ui.sandbox.hosted.pages import show
 
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 50
@@ -61,21 +63,47 @@ def form_token(secret: str) -> str:
     return hashlib.sha256(b"form:" + secret.encode()).hexdigest()
 
 
-def form_key(request: Request) -> str:
+async def read_page_form(request: Request) -> Form:
+    """Return a form posted from a page without a session; see `read_form`."""
+    return await read_form(request, _page_secret(request, _form_key(request)))
+
+
+def show_form(
+    template: str, request: Request, form: Form, *, problem: str, **context: Any
+) -> Response:
+    """Return a page without a session that has a form; the browser keeps its key for it.
+
+    Args:
+        template: The page's template.
+        request: What asked for the page; its form is posted to the same path.
+        form: What stands in the form.
+        problem: What is wrong with the form as a whole; "" when nothing is.
+        context: See `show`.
+    """
+    key = _form_key(request)
+    page = show(
+        template,
+        action=request.url.path,
+        problem=problem,
+        problems=bool(problem or form.problems),
+        form=form,
+        form_token=form_token(_page_secret(request, key)),
+        **context,
+    )
+    page.set_cookie(
+        _KEY_COOKIE, key, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+    )
+    return page
+
+
+def _form_key(request: Request) -> str:
     """Return the browser's key for forms on pages that have no session; a new one at first."""
     return request.cookies.get(_KEY_COOKIE) or secrets.token_urlsafe(32)
 
 
-def page_secret(request: Request, key: str) -> str:
+def _page_secret(request: Request, key: str) -> str:
     """Return what the token of a page without a session is made from: the browser's key and the page."""
     return f"{key}:{request.url.path}"
-
-
-def keep_form_key(request: Request, response: Response, key: str) -> None:
-    """Let the browser keep its key for forms."""
-    response.set_cookie(
-        _KEY_COOKIE, key, httponly=True, samesite="lax", secure=request.url.scheme == "https"
-    )
 
 
 def read_card(form: Form) -> dict[str, Any]:

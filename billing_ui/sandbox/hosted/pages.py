@@ -47,6 +47,13 @@ def show(
     return HTMLResponse(html, status_code=status, headers=headers(leads_to))
 
 
+def say(
+    seller: str, status: int, heading: str, text: str, link: tuple[str, str] | None = None
+) -> HTMLResponse:
+    """Return a page that only says something; `link` is a URL and what to call it."""
+    return show("message.html", status=status, seller=seller, heading=heading, text=text, link=link)
+
+
 def go(url: str) -> RedirectResponse:
     """Return a redirect that is followed with GET."""
     return RedirectResponse(url, status_code=303, headers=headers([url]))

@@ -27,6 +27,17 @@ INVOICE_STATUS = {
 
 CANCELING = Badge("Canceling", "amber", "calendar")
 
+_ENDED = Badge("Ended", "gray", "minus")
+SUBSCRIPTION_STATUS = {
+    "active": Badge("Active", "green", "check"),
+    "trialing": Badge("Trialing", "blue", "clock"),
+    "past_due": Badge("Past due", "red", "warning"),
+    "unpaid": Badge("Unpaid", "red", "warning"),
+    "incomplete": Badge("Incomplete", "amber", "warning"),
+    "paused": Badge("Paused", "gray", "pause"),
+    **dict.fromkeys(("incomplete_expired", "canceled", "ended"), _ENDED),
+}
+
 # What the reasons of a portal configuration say on the page (its `cancellation_reason.options`).
 CANCELLATION_REASONS = {
     "too_expensive": "It’s too expensive",
@@ -48,9 +59,31 @@ _BRANDS = {
 }
 
 
+@dataclass(frozen=True)
+class PlanWords:
+    """One subscription as the portal shows it."""
+
+    id: str
+    name: str
+    status: Badge
+    amount: str
+    rhythm: str
+    dates: str
+
+
 def brand_words(brand: str, last4: str) -> str:
     """Return a card in words, such as "Visa ending in 4242"."""
     return f"{_BRANDS.get(brand, brand.capitalize())} ending in {last4}"
+
+
+def expiry_words(month: int, year: int) -> str:
+    """Return "Expires 01/2027"."""
+    return f"Expires {month:02}/{year}"
+
+
+def days_between(start: int, end: int, formats: Formats) -> str:
+    """Return the time between two Unix timestamps, one date when it is a single day."""
+    return " – ".join(dict.fromkeys(formats.date(moment) for moment in (start, end)))
 
 
 def address_lines(address: Mapping[str, Any] | None, formats: Formats) -> list[str]:

@@ -226,6 +226,24 @@ def test_an_invoice_is_a_pdf_with_its_lines_and_sum(
         assert words in text
 
 
+def test_an_invoice_says_whose_it_is_on_its_page_and_on_paper(
+    do: Do, prices: dict[str, str]
+) -> None:
+    buyer = do("create_customer", email="ap@example.com", name="Fern AG", tax_id="DE136695976")[
+        "id"
+    ]
+    do("add_card", customer_id=buyer)
+    do("subscribe", customer_id=buyer, price_id=prices["Pro"])
+    portal = enter(do, buyer)
+    link = portal.link("PDF")
+    page = portal.browser.open(link.removesuffix("/pdf"))
+    assert "To Fern AG E-mail ap@example.com Tax ID DE136695976 Issued" in page.text
+    assert "Pay by card" not in page.text
+    [sheet] = PdfReader(io.BytesIO(page.browser.client.get(link).content)).pages
+    for words in ("Fern AG", "ap@example.com", "DE136695976"):
+        assert words in sheet.extract_text()
+
+
 def test_an_open_invoice_is_paid_on_its_own_page(
     do: Do, control: httpx.Client, prices: dict[str, str]
 ) -> None:

@@ -3,7 +3,9 @@
 from starlette.routing import BaseRoute, Route
 
 from billing_ui.sandbox.hosted import pages
-from billing_ui.sandbox.shop.hosted import checkout, files, portal
+from billing_ui.sandbox.shop.hosted import portal
+from billing_ui.sandbox.shop.hosted.checkout import CheckoutPages
+from billing_ui.sandbox.shop.hosted.invoices import InvoicePages
 from billing_ui.sandbox.shop.shop import Shop
 
 
@@ -13,6 +15,6 @@ def routes(shop: Shop) -> list[BaseRoute]:
         Route("/hosted/style.css", pages.style),
         Route("/hosted/icon.svg", pages.icon),
         *portal.routes(shop),
-        *checkout.routes(shop),
-        *files.routes(shop),
+        *CheckoutPages(shop).routes(),
+        *InvoicePages(shop).routes(),
     ]

@@ -7,19 +7,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from billing_ui.sandbox.core.cards import CardProblem
-from billing_ui.sandbox.hosted.forms import (
-    Form,
-    check_email,
-    note_card_problem,
-    read_card,
-    without_cvc,
-)
+from billing_ui.sandbox.hosted.forms import Form, note_card_problem, read_card
 from billing_ui.sandbox.hosted.pages import go
-from billing_ui.sandbox.hosted.wording import INVOICE_STATUS
+from billing_ui.sandbox.hosted.portal import (
+    NOTICES,
+    card_form,
+    information_form,
+    information_lines,
+    known_information,
+    read_information,
+)
+from billing_ui.sandbox.hosted.visits import NotOffered
+from billing_ui.sandbox.hosted.wording import INVOICE_STATUS, expiry_words
 from billing_ui.sandbox.shop.errors import PaymentFailed, Taken
 from billing_ui.sandbox.shop.hosted import plans
-from billing_ui.sandbox.shop.hosted.visits import Handler, NotOffered, Visit, inside, opener
-from billing_ui.sandbox.shop.hosted.words import address_words, card_words, plan_words
+from billing_ui.sandbox.shop.hosted.visits import Handler, Visit, inside, opener
+from billing_ui.sandbox.shop.hosted.words import card_words, plan_words
 from billing_ui.sandbox.shop.model import (
     Address,
     Card,
@@ -36,19 +39,7 @@ from billing_ui.sandbox.shop.shop import Shop
 _INVOICES = 24
 """How many invoices are listed; a hosted page is for people, not for export."""
 
-# What the start page says after an action; the URL holds the key, so nobody can make it say more.
-_NOTICES = {
-    "plan-updated": "Your plan is updated.",
-    "plan-canceled": "Your plan is canceled.",
-    "plan-kept": "Your plan is no longer set to cancel.",
-    "card-added": "Your payment method is added and is now the default.",
-    "card-default": "Your default payment method is changed.",
-    "card-removed": "The payment method is removed.",
-    "information-saved": "Your billing information is saved.",
-    "invoice-paid": "Thank you. The invoice is paid.",
-}
-_ADDRESS = ("line1", "line2", "postal_code", "city", "state", "country")
-_LONGEST = {"name": 256, "email": 512, "phone": 20, **dict.fromkeys(_ADDRESS, 200)}
+_INFORMATION = ("name", "email", "phone", "address")
 
 
 def routes(shop: Shop) -> list[Route]:
@@ -107,7 +98,7 @@ def _home(visit: Visit, problem: str = "", status: int = 200) -> Response:
         "portal/home.html",
         status=status,
         headline="Manage your subscription",
-        said=_NOTICES.get(visit.request.query_params.get("notice", "")),
+        said=NOTICES.get(visit.request.query_params.get("notice", "")),
         problem=problem,
         who=" · ".join(filter(None, (customer.name, customer.email))),
         overdue=[
@@ -116,12 +107,7 @@ def _home(visit: Visit, problem: str = "", status: int = 200) -> Response:
         ],
         plans=[_plan(visit, subscription) for subscription in subscriptions],
         cards=_cards(visit, subscriptions),
-        information=[
-            ("Name", customer.name or ""),
-            ("E-mail", customer.email),
-            ("Phone", customer.phone or ""),
-            ("Address", ", ".join(address_words(customer, formats))),
-        ],
+        information=information_lines(asdict(customer), _INFORMATION, formats),
         invoices=[
             _invoice(visit, invoice)
             for invoice in visit.shop.find(Invoice, customer=customer.id, limit=_INVOICES)
@@ -175,7 +161,7 @@ def _cards(visit: Visit, subscriptions: list[Subscription]) -> list[dict[str, An
         {
             "id": card.id,
             "words": card_words(card),
-            "expiry": f"Expires {card.exp_month:02}/{card.exp_year}",
+            "expiry": expiry_words(card.exp_month, card.exp_year),
             "default": card.default,
             # What a running plan is charged to can be replaced, not just taken away.
             "removable": not subscriptions or not (card.default or card.id in used),
@@ -186,17 +172,7 @@ def _cards(visit: Visit, subscriptions: list[Subscription]) -> list[dict[str, An
 
 def type_card(visit: Visit, form: Form) -> Response:
     """Ask for a card."""
-    return _card_form(visit, form)
-
-
-def _card_form(visit: Visit, form: Form, status: int = 200) -> Response:
-    return visit.show(
-        "portal/card.html",
-        status=status,
-        heading="Add payment method",
-        problem="",
-        form=without_cvc(form),
-    )
+    return card_form(visit, form)
 
 
 def add_card(visit: Visit, form: Form) -> Response:
@@ -209,7 +185,7 @@ def add_card(visit: Visit, form: Form) -> Response:
             note_card_problem(form, problem.code, str(problem))
         else:
             return visit.completed("card-added")
-    return _card_form(visit, form, status=422)
+    return card_form(visit, form, status=422)
 
 
 def make_default(visit: Visit, form: Form) -> Response:
@@ -255,46 +231,18 @@ def pay_invoice(visit: Visit, form: Form) -> Response:
 
 def edit_information(visit: Visit, form: Form) -> Response:
     """Show the form with what is known."""
-    customer = visit.customer
-    known = {name: getattr(customer, name) or "" for name in ("name", "email", "phone")}
-    known |= {name: value or "" for name, value in asdict(customer.address or Address()).items()}
-    return _information_form(visit, Form(known))
+    return information_form(visit, known_information(asdict(visit.customer)), _INFORMATION)
 
 
 def save_information(visit: Visit, form: Form) -> Response:
     """Save what was typed; everything else that was sent is ignored."""
-    for name, most in _LONGEST.items():
-        if len(form.get(name, "")) > most:
-            form.problems[name] = f"Use at most {most} characters."
-    email = check_email(form)
-    if form.get("country") and form["country"] not in dict(visit.formats.countries()):
-        form.problems["country"] = "Choose a country from the list."
+    typed = read_information(form, _INFORMATION, visit.formats)
     if not form.problems:
-        typed = {name: form.get(name, "").strip() or None for name in (*_LONGEST,)}
-        address = {name: typed[name] for name in _ADDRESS}
+        address = Address(**typed["address"]) if typed["address"] else None
         try:
-            visit.shop.update_customer(
-                visit.customer.id,
-                name=typed["name"],
-                email=email,
-                phone=typed["phone"],
-                address=Address(**address) if any(address.values()) else None,
-            )
+            visit.shop.update_customer(visit.customer.id, **{**typed, "address": address})
         except Taken:
             form.problems["email"] = "Another customer has this e-mail address."
         else:
             return visit.completed("information-saved")
-    return _information_form(visit, form, status=422)
-
-
-def _information_form(visit: Visit, form: Form, status: int = 200) -> Response:
-    return visit.show(
-        "portal/information.html",
-        status=status,
-        heading="Billing information",
-        problem="",
-        form=form,
-        allowed={"name", "email", "phone", "address"},
-        countries=visit.formats.countries(),
-        tax_types=[],
-    )
+    return information_form(visit, form, _INFORMATION, status=422)

@@ -1,37 +1,17 @@
 """Turn the shop's records into the words and figures that the hosted pages show."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from billing_ui.sandbox.hosted.formats import Formats, per_interval
 from billing_ui.sandbox.hosted.wording import (
     CANCELING,
-    Badge,
+    SUBSCRIPTION_STATUS,
+    PlanWords,
     address_lines,
     brand_words,
     quantity_words,
 )
-from billing_ui.sandbox.shop.model import Card, Customer, Line, Price, Product, Status, Subscription
-
-_STATUS = {
-    Status.ACTIVE: Badge("Active", "green", "check"),
-    Status.TRIALING: Badge("Trialing", "blue", "clock"),
-    Status.PAST_DUE: Badge("Past due", "red", "warning"),
-    Status.UNPAID: Badge("Unpaid", "red", "warning"),
-    Status.PAUSED: Badge("Paused", "gray", "pause"),
-    Status.ENDED: Badge("Ended", "gray", "minus"),
-}
-
-
-@dataclass(frozen=True)
-class PlanWords:
-    """One subscription as the portal shows it."""
-
-    id: str
-    name: str
-    status: Badge
-    amount: str
-    rhythm: str
-    dates: str
+from billing_ui.sandbox.shop.model import Card, Customer, Price, Product, Status, Subscription
 
 
 def plan_words(
@@ -46,7 +26,7 @@ def plan_words(
     return PlanWords(
         id=subscription.id,
         name=product.name,
-        status=CANCELING if canceling else _STATUS[subscription.status],
+        status=CANCELING if canceling else SUBSCRIPTION_STATUS[subscription.status],
         amount=formats.money(price.amount * subscription.quantity, price.currency),
         rhythm=" · ".join(words),
         dates=_dates(subscription, card, formats),
@@ -61,12 +41,6 @@ def rhythm(price: Price) -> str:
 def card_words(card: Card) -> str:
     """Return a card in words, such as "Visa ending in 4242"."""
     return brand_words(card.brand, card.last4)
-
-
-def period_words(line: Line, formats: Formats) -> str:
-    """Return the time an invoice line is for, one date when it is a single day."""
-    days = dict.fromkeys(formats.date(moment) for moment in (line.period_start, line.period_end))
-    return " – ".join(days)
 
 
 def address_words(customer: Customer, formats: Formats) -> list[str]:

@@ -4,7 +4,9 @@ from starlette.routing import BaseRoute, Route
 
 from billing_ui.sandbox.hosted import pages
 from billing_ui.sandbox.stripe.account import Account
-from billing_ui.sandbox.stripe.hosted import checkout, files, portal
+from billing_ui.sandbox.stripe.hosted import portal
+from billing_ui.sandbox.stripe.hosted.checkout import CheckoutPages
+from billing_ui.sandbox.stripe.hosted.invoices import InvoicePages
 
 
 def routes(account: Account) -> list[BaseRoute]:
@@ -13,6 +15,6 @@ def routes(account: Account) -> list[BaseRoute]:
         Route("/hosted/style.css", pages.style),
         Route("/hosted/icon.svg", pages.icon),
         *portal.routes(account),
-        *checkout.routes(account),
-        *files.routes(account),
+        *CheckoutPages(account).routes(),
+        *InvoicePages(account).routes(),
     ]

@@ -2,15 +2,14 @@
 
 from starlette.responses import Response
 
-from billing_ui.sandbox.hosted.forms import Form, check_email
-from billing_ui.sandbox.hosted.wording import address_lines
+from billing_ui.sandbox.hosted.forms import Form
+from billing_ui.sandbox.hosted.portal import (
+    information_form,
+    information_lines,
+    known_information,
+    read_information,
+)
 from billing_ui.sandbox.stripe.hosted.sessions import Visit
-from billing_ui.sandbox.stripe.shapes import Json
-
-_ADDRESS = ("line1", "line2", "postal_code", "city", "state", "country")
-
-_LONGEST = {"name": 256, "email": 512, "phone": 20, "tax_id": 50}
-_LONGEST |= dict.fromkeys(_ADDRESS, 200)
 
 # The kinds of tax ID offered; the API knows many more, and one of those is shown by its code.
 _TAX_TYPES = {
@@ -31,64 +30,40 @@ def lines(visit: Visit) -> list[tuple[str, str]] | None:
     """Return (name, value) of what the customer may update; None when that is nothing."""
     if not visit.enabled("customer_update"):
         return None
-    customer, allowed = visit.reader.customer(), _allowed(visit)
-    values = {
-        "name": ("Name", customer["name"]),
-        "email": ("E-mail", customer["email"]),
-        "phone": ("Phone", customer["phone"]),
-        "address": ("Address", ", ".join(address_lines(customer["address"], visit.formats))),
-        "tax_id": ("Tax ID", ", ".join(one["value"] for one in visit.reader.tax_ids())),
-    }
-    return [(name, value or "") for key, (name, value) in values.items() if key in allowed]
+    allowed = _allowed(visit)
+    known = information_lines(visit.reader.customer(), allowed, visit.formats)
+    if "tax_id" in allowed:
+        known.append(("Tax ID", ", ".join(one["value"] for one in visit.reader.tax_ids())))
+    return known
 
 
 def edit(visit: Visit, form: Form) -> Response:
     """Show the form with what is known."""
     visit.feature("customer_update")
-    customer = visit.reader.customer()
-    known = {name: customer[name] or "" for name in ("name", "email", "phone")}
-    address = customer["address"] or {}
-    known |= {name: address.get(name) or "" for name in _ADDRESS}
+    known = known_information(visit.reader.customer())
     tax_id = next(iter(visit.reader.tax_ids()), None)
     if tax_id:
         known |= {"tax_type": tax_id["type"], "tax_id": tax_id["value"]}
-    return _form(visit, Form(known))
+    return _form(visit, known)
 
 
 def save(visit: Visit, form: Form) -> Response:
     """Save what the customer may change; everything else that was sent is ignored."""
     visit.feature("customer_update")
     allowed = _allowed(visit)
-    for name, most in _LONGEST.items():
-        if len(form.get(name, "")) > most:
-            form.problems[name] = f"Use at most {most} characters."
-    if "email" in allowed:
-        check_email(form)
-    if (
-        "address" in allowed
-        and form.get("country")
-        and form["country"] not in dict(visit.formats.countries())
-    ):
-        form.problems["country"] = "Choose a country from the list."
+    typed = read_information(form, allowed, visit.formats)
     if "tax_id" in allowed:
         _check_tax_id(form)
     if form.problems:
         return _form(visit, form, status=422)
-    changes: Json = {name: _line(form, name) for name in ("name", "email", "phone")}
-    address = {name: _line(form, name) for name in _ADDRESS}
-    changes["address"] = address if any(address.values()) else None
     with visit.account.store.transaction():
         if "tax_id" in allowed:
             _replace_tax_id(visit, form)
         # Not by an API call: there, a name or a phone number can be changed but never emptied.
         before = visit.account.get("customer", visit.reader.customer_id)
-        after = {**before, **{name: changes[name] for name in changes if name in allowed}}
+        after = {**before, **{name: typed[name] for name in typed if name in allowed}}
         visit.account.save(before, after, "customer.updated")
     return visit.completed("customer_update", "information-saved")
-
-
-def _line(form: Form, name: str) -> str | None:
-    return form.get(name, "").strip() or None
 
 
 def _allowed(visit: Visit) -> set[str]:
@@ -99,16 +74,7 @@ def _form(visit: Visit, form: Form, status: int = 200) -> Response:
     kinds = dict(_TAX_TYPES)
     if form.get("tax_type"):
         kinds.setdefault(form["tax_type"], form["tax_type"])
-    return visit.show(
-        "portal/information.html",
-        status=status,
-        heading="Billing information",
-        problem="",
-        form=form,
-        allowed=_allowed(visit),
-        countries=visit.formats.countries(),
-        tax_types=list(kinds.items()),
-    )
+    return information_form(visit, form, _allowed(visit), kinds.items(), status)
 
 
 def _check_tax_id(form: Form) -> None:

@@ -1,96 +1,47 @@
 """The portal's steps that change a plan: update with the money first, cancel, and not cancel."""
 
-from dataclasses import dataclass
-
 from starlette.responses import Response
 
 from billing_ui.sandbox.core.store import equals
+from billing_ui.sandbox.hosted import plans
 from billing_ui.sandbox.hosted.formats import per_interval
 from billing_ui.sandbox.hosted.forms import Form
-from billing_ui.sandbox.hosted.wording import CANCELLATION_REASONS, quantity_words
+from billing_ui.sandbox.hosted.plans import Cost, Line, Option, Plan
+from billing_ui.sandbox.hosted.visits import NotOffered
 from billing_ui.sandbox.stripe.errors import StripeError
-from billing_ui.sandbox.stripe.hosted.sessions import NotOffered, Visit
+from billing_ui.sandbox.stripe.hosted.sessions import Visit
 from billing_ui.sandbox.stripe.hosted.words import is_canceling, period_end, plan_name, price_amount
 from billing_ui.sandbox.stripe.shapes import Json
 from billing_ui.sandbox.stripe.subscription_items import MOST
-
-
-@dataclass(frozen=True)
-class Option:
-    """One price a plan can be changed to. Amounts are in words; a quantity has its bounds."""
-
-    price: str
-    name: str
-    amount: str
-    each: str
-    current: bool
-    adjustable: bool
-    minimum: int
-    maximum: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the money that is shown before Confirm."""
-
-    name: str
-    amount: str
-    plain: bool = False
-
 
 # ----------------------------------------------------------------------------------------- update
 
 
 def can_update(visit: Visit, subscription: Json) -> bool:
     """Tell whether there is anything this subscription could be updated to."""
-    if not visit.enabled("subscription_update") or len(subscription["items"]["data"]) != 1:
+    if not visit.enabled("subscription_update") or is_canceling(subscription):
         return False
-    return any(not option.current or option.adjustable for option in _options(visit, subscription))
+    return len(subscription["items"]["data"]) == 1 and _plan(visit, subscription).changeable
 
 
 def choose(visit: Visit, form: Form) -> Response:
     """Ask for the price and the quantity."""
-    subscription = _updatable(visit)
-    item = subscription["items"]["data"][0]
-    query = visit.request.query_params
-    chosen = Form(
-        {
-            "price": query.get("price", item["price"]["id"]),
-            "quantity": query.get("quantity", str(item.get("quantity", 1))),
-        }
-    )
-    return _choices(visit, subscription, chosen)
+    return plans.choose(visit, _plan(visit, _updatable(visit)))
 
 
 def confirm(visit: Visit, form: Form) -> Response:
     """Show what the wished change costs, now and later."""
     subscription = _updatable(visit)
-    wish = Form(dict(visit.request.query_params))
-    option, quantity = _read_wish(visit, subscription, wish)
+    plan, wish = _plan(visit, subscription), Form(dict(visit.request.query_params))
+    option, quantity = plans.read_wish(plan, wish)
     if option is None:
-        return _choices(visit, subscription, wish, status=422)
+        return plans.choices(visit, plan, wish, status=422)
     try:
-        lines, total, explanation = _money(visit, subscription, option, quantity)
+        cost = _cost(visit, subscription, option, quantity)
     except StripeError as error:
-        return _choices(visit, subscription, wish, problem=_not_paid(visit, error), status=402)
-    return visit.show(
-        "portal/confirm.html",
-        heading="Confirm your plan",
-        problem="",
-        lead=f"From {_name(visit, subscription)} to {option.name}."
-        if not option.current
-        else f"A new quantity of {option.name}.",
-        lines=lines,
-        total=total,
-        explanation=explanation,
-        subscription=subscription["id"],
-        form=Form({"price": option.price, "quantity": str(quantity)}),
-        back=visit.back
-        if _only_confirms(visit)
-        else visit.url(
-            f"/plans/{subscription['id']}/update", price=option.price, quantity=str(quantity)
-        ),
-    )
+        return plans.choices(visit, plan, wish, problem=_not_paid(visit, error), status=402)
+    back = visit.back if _only_confirms(visit) else ""
+    return plans.ask_to_confirm(visit, plan, option, quantity, cost, back=back)
 
 
 def _only_confirms(visit: Visit) -> bool:
@@ -101,18 +52,17 @@ def _only_confirms(visit: Visit) -> bool:
 def update(visit: Visit, form: Form) -> Response:
     """Change the plan as confirmed."""
     subscription = _updatable(visit)
+    plan = _plan(visit, subscription)
     done = "subscription_update_confirm" if _only_confirms(visit) else "subscription_update"
-    item = subscription["items"]["data"][0]
-    if (form.get("price"), form.get("quantity")) == (item["price"]["id"], str(item["quantity"])):
-        # The second of two clicks: the first has done it.
+    if plan.is_already(form):
         return visit.completed(done, "plan-updated")
-    option, quantity = _read_wish(visit, subscription, form)
+    option, quantity = plans.read_wish(plan, form)
     if option is None:
-        return _choices(visit, subscription, form, status=422)
+        return plans.choices(visit, plan, form, status=422)
     try:
         _change(visit, subscription, option, quantity)
     except StripeError as error:
-        return _choices(visit, subscription, form, problem=_not_paid(visit, error), status=402)
+        return plans.choices(visit, plan, form, problem=_not_paid(visit, error), status=402)
     return visit.completed(done, "plan-updated")
 
 
@@ -127,90 +77,44 @@ def _not_paid(visit: Visit, error: StripeError) -> str:
 
 def _updatable(visit: Visit) -> Json:
     """Return the subscription of the URL, which must be one that can be updated."""
-    visit.feature("subscription_update")
-    subscription = visit.subscription(visit.request.path_params["subscription"])
-    if is_canceling(subscription) or not can_update(visit, subscription):
+    subscription = visit.subscription()
+    if not can_update(visit, subscription):
         raise NotOffered
     return subscription
 
 
-def _options(visit: Visit, subscription: Json) -> list[Option]:
-    """Return the prices of the configuration that can be had in the subscription's currency."""
+def _plan(visit: Visit, subscription: Json) -> Plan:
+    """Return a subscription to one price with those that the configuration lets it have."""
     feature = visit.feature("subscription_update")
-    allowed = feature["default_allowed_updates"]
-    current = subscription["items"]["data"][0]["price"]["id"]
+    allowed, currency = feature["default_allowed_updates"], subscription["currency"]
+    item = subscription["items"]["data"][0]
+    current = item["price"]["id"]
     options = []
     for offered in feature["products"] or []:
         product = visit.reader.product(offered["product"])
         bounds = offered.get("adjustable_quantity") or {}
         for price_id in offered["prices"]:
             price = visit.reader.price(price_id)
-            amount = price_amount(price, subscription["currency"])
+            amount = price_amount(price, currency)
             if amount is None or not (price["active"] and product["active"]):
                 continue
             if price_id != current and "price" not in allowed:
                 continue
-            money = visit.formats.money(amount, subscription["currency"])
-            unit = product.get("unit_label")
+            money = visit.formats.money(amount, currency)
             options.append(
                 Option(
                     price=price_id,
                     name=product["name"],
                     amount=f"{money} {per_interval(price['recurring'])}",
-                    each=f"for each {unit}" if unit else "",
+                    unit=product.get("unit_label"),
                     current=price_id == current,
                     adjustable=bool(bounds.get("enabled")) and "quantity" in allowed,
                     minimum=bounds.get("minimum") or 1,
                     maximum=bounds.get("maximum") or MOST,
                 )
             )
-    return options
-
-
-def _choices(
-    visit: Visit, subscription: Json, form: Form, *, problem: str = "", status: int = 200
-) -> Response:
-    options = _options(visit, subscription)
-    adjustable = sorted({option.name for option in options if option.adjustable})
-    # Without a script the field can't come and go with the choice, so it says what it is for.
-    fixed = any(not option.adjustable for option in options)
-    return visit.show(
-        "portal/update.html",
-        status=status,
-        heading="Update plan",
-        problem=problem,
-        subscription=subscription["id"],
-        options=options,
-        form=form,
-        adjustable=bool(adjustable),
-        quantity_hint=f"Counts for {' and '.join(adjustable)}." if adjustable and fixed else "",
-    )
-
-
-def _read_wish(visit: Visit, subscription: Json, form: Form) -> tuple[Option | None, int]:
-    """Return the option and quantity chosen; no option when something is wrong with them."""
-    item = subscription["items"]["data"][0]
-    offered = {option.price: option for option in _options(visit, subscription)}
-    option = offered.get(form.get("price", item["price"]["id"]))
-    if option is None:
-        form.problems["price"] = "Choose a plan."
-        return None, 0
-    now = int(item.get("quantity", 1))
-    if not option.adjustable:
-        # Seats of the old plan are not seats of one that has none.
-        quantity = now if option.current else 1
-    else:
-        typed = form.get("quantity", str(now)).strip()
-        quantity = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
-        if not option.minimum <= quantity <= option.maximum:
-            form.problems["quantity"] = (
-                f"Enter a whole number from {option.minimum} to {option.maximum}."
-            )
-            return None, 0
-    if option.current and quantity == now:
-        form.problems["price"] = "This is your plan already."
-        return None, 0
-    return option, quantity
+    quantity = int(item.get("quantity", 1))
+    return Plan(subscription["id"], _name(visit, subscription), current, quantity, options)
 
 
 def _change(visit: Visit, subscription: Json, option: Option, quantity: int) -> Json:
@@ -231,10 +135,8 @@ def _change(visit: Visit, subscription: Json, option: Option, quantity: int) -> 
     return visit.call("post", f"/v1/subscriptions/{subscription['id']}", params)
 
 
-def _money(
-    visit: Visit, before: Json, option: Option, quantity: int
-) -> tuple[list[Line], Line, str]:
-    """Return the lines, the total and one more sentence about what a change costs.
+def _cost(visit: Visit, before: Json, option: Option, quantity: int) -> Cost:
+    """Return what a change costs.
 
     The change is really made and then taken back, so what is shown is what Confirm will do.
     """
@@ -251,7 +153,7 @@ def _money(
     rhythm, recurring = per_interval(price["recurring"]), each * quantity
     ends = period_end(after)
     plan = Line(
-        _plan_line(visit, option, quantity, formats.money(each, currency)),
+        option.words(quantity, formats.money(each, currency)),
         f"{formats.money(recurring, currency)} {rhythm}",
         plain=True,
     )
@@ -262,10 +164,10 @@ def _money(
             for one in invoice["lines"]["data"]
         ]
         total = Line("Due now", formats.money(invoice["amount_due"], currency))
-        return [plan, *lines], total, f"Then {later}"
+        return Cost([plan, *lines], total, f"Then {later}")
     if after["status"] == "trialing":
         total = Line(f"First invoice, {formats.date(ends)}", formats.money(recurring, currency))
-        return [plan], total, "Nothing is due now. Your trial goes on."
+        return Cost([plan], total, "Nothing is due now. Your trial goes on.")
     new = sum(one["amount"] for one in pending if one["id"] not in known)
     old = sum(one["amount"] for one in pending if one["id"] in known)
     lines = [plan]
@@ -284,14 +186,7 @@ def _money(
     explanation = "Nothing is due now."
     if due < 0:
         explanation += f" {formats.money(-due, currency)} stays as credit for later invoices."
-    return lines, total, explanation
-
-
-def _plan_line(visit: Visit, option: Option, quantity: int, each: str) -> str:
-    if quantity == 1:
-        return option.name
-    product = visit.reader.product(visit.reader.price(option.price)["product"])
-    return f"{option.name}, {quantity_words(product.get('unit_label'), quantity, each)}"
+    return Cost(lines, total, explanation)
 
 
 def _pending(visit: Visit, subscription: Json) -> list[Json]:
@@ -318,39 +213,25 @@ def _pending(visit: Visit, subscription: Json) -> list[Json]:
 def ask_to_cancel(visit: Visit, form: Form) -> Response:
     """Say until when the plan stays and ask why."""
     feature = visit.feature("subscription_cancel")
-    subscription = visit.subscription(visit.request.path_params["subscription"])
+    subscription = visit.subscription()
     if is_canceling(subscription):
-        return visit.stopped(409, "Your plan is already set to cancel", "Nothing was changed.")
-    name = _name(visit, subscription)
-    if feature["mode"] == "immediately":
-        lead = f"{name} ends at once."
-    else:
-        ends = visit.formats.date(period_end(subscription))
-        lead = f"{name} stays on until {ends}. After that you will not be charged again."
-    return visit.show(
-        "portal/cancel.html",
-        heading="Cancel plan",
-        problem="",
-        lead=lead,
-        subscription=subscription["id"],
-        reasons=[(reason, CANCELLATION_REASONS[reason]) for reason in _reasons(feature)],
-    )
+        return plans.set_already(visit)
+    at_once = feature["mode"] == "immediately"
+    end = "" if at_once else visit.formats.date(period_end(subscription))
+    name, reasons = _name(visit, subscription), _reasons(feature)
+    return plans.ask_to_cancel(visit, subscription["id"], name, end, reasons)
 
 
 def cancel(visit: Visit, form: Form) -> Response:
     """Cancel the plan, at the end of what is paid or at once, as the configuration says."""
     feature = visit.feature("subscription_cancel")
-    subscription = visit.subscription(visit.request.path_params["subscription"])
+    subscription = visit.subscription()
     if is_canceling(subscription):
         # The second of two clicks: the first has done it.
         return visit.completed("subscription_cancel", "plan-canceled")
     path = f"/v1/subscriptions/{subscription['id']}"
-    details: Json = {}
-    if _reasons(feature):
-        if form.get("reason") in _reasons(feature):
-            details["feedback"] = form["reason"]
-        if form.get("comment", "").strip():
-            details["comment"] = form["comment"].strip()[:2000]
+    reason, comment = plans.read_reason(form, _reasons(feature))
+    details = {name: said for name, said in (("feedback", reason), ("comment", comment)) if said}
     params: Json = {"cancellation_details": details} if details else {}
     if feature["mode"] == "immediately":
         prorate = feature["proration_behavior"] == "create_prorations"
@@ -365,7 +246,7 @@ def cancel(visit: Visit, form: Form) -> Response:
 def keep(visit: Visit, form: Form) -> Response:
     """Take a cancellation back that has not happened yet."""
     visit.feature("subscription_cancel")
-    subscription = visit.subscription(visit.request.path_params["subscription"])
+    subscription = visit.subscription()
     if not is_canceling(subscription):
         return visit.completed("", "plan-kept")
     if subscription["cancel_at_period_end"]:

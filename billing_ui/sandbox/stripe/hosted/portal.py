@@ -3,34 +3,24 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from billing_ui.sandbox.hosted.forms import Form, read_card, without_cvc
+from billing_ui.sandbox.hosted.forms import Form, read_card
 from billing_ui.sandbox.hosted.pages import go
+from billing_ui.sandbox.hosted.portal import NOTICES, card_form
+from billing_ui.sandbox.hosted.visits import NotOffered
 from billing_ui.sandbox.hosted.wording import INVOICE_STATUS
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.hosted import information, plans
 from billing_ui.sandbox.stripe.hosted.refusals import note_refusal
-from billing_ui.sandbox.stripe.hosted.sessions import (
-    Handler,
-    NotOffered,
-    Visit,
-    inside,
-    opener,
+from billing_ui.sandbox.stripe.hosted.sessions import Handler, Visit, inside, opener
+from billing_ui.sandbox.stripe.hosted.words import (
+    card_expiry,
+    card_words,
+    invoice_name,
+    is_canceling,
+    plan_words,
 )
-from billing_ui.sandbox.stripe.hosted.words import card_expiry, card_words, invoice_name, plan_words
 from billing_ui.sandbox.stripe.shapes import Json
-
-# What the start page says after an action; the URL holds the key, so nobody can make it say more.
-_NOTICES = {
-    "plan-updated": "Your plan is updated.",
-    "plan-canceled": "Your plan is canceled.",
-    "plan-kept": "Your plan is no longer set to cancel.",
-    "card-added": "Your payment method is added and is now the default.",
-    "card-default": "Your default payment method is changed.",
-    "card-removed": "The payment method is removed.",
-    "information-saved": "Your billing information is saved.",
-    "invoice-paid": "Thank you. The invoice is paid.",
-}
 
 
 def routes(account: Account) -> list[Route]:
@@ -118,7 +108,7 @@ def _home(visit: Visit, problem: str = "", status: int = 200) -> Response:
         "portal/home.html",
         status=status,
         headline=profile["headline"] or "Manage your subscription",
-        said=_NOTICES.get(visit.request.query_params.get("notice", "")),
+        said=NOTICES.get(visit.request.query_params.get("notice", "")),
         problem=problem,
         who=" · ".join(filter(None, (customer["name"], customer["email"]))),
         overdue=[
@@ -137,11 +127,12 @@ def _plan(visit: Visit, subscription: Json, cards: list[Json]) -> Json:
     default = _default_card(visit, subscription)
     charged = next((card_words(card) for card in cards if card["id"] == default), "")
     words = plan_words(subscription, visit.reader.products_of(subscription), charged, visit.formats)
+    canceling, cancelable = is_canceling(subscription), visit.enabled("subscription_cancel")
     return {
         "words": words,
-        "can_update": not words.canceling and plans.can_update(visit, subscription),
-        "can_cancel": not words.canceling and visit.enabled("subscription_cancel"),
-        "can_keep": words.canceling and visit.enabled("subscription_cancel"),
+        "can_update": plans.can_update(visit, subscription),
+        "can_cancel": cancelable and not canceling,
+        "can_keep": cancelable and canceling,
     }
 
 
@@ -201,17 +192,7 @@ def _default_card(visit: Visit, subscription: Json | None = None) -> str | None:
 def type_card(visit: Visit, form: Form) -> Response:
     """Ask for a card."""
     visit.feature("payment_method_update")
-    return _card_form(visit, form)
-
-
-def _card_form(visit: Visit, form: Form, problem: str = "", status: int = 200) -> Response:
-    return visit.show(
-        "portal/card.html",
-        status=status,
-        heading="Add payment method",
-        problem=problem,
-        form=without_cvc(form),
-    )
+    return card_form(visit, form)
 
 
 def add_card(visit: Visit, form: Form) -> Response:
@@ -224,7 +205,7 @@ def add_card(visit: Visit, form: Form) -> Response:
             return visit.completed("payment_method_update", "card-added")
         except StripeError as error:
             problem = note_refusal(form, error)
-    return _card_form(visit, form, problem, status=422)
+    return card_form(visit, form, problem, status=422)
 
 
 def _add_card(visit: Visit, card: Json) -> None:

@@ -2,17 +2,18 @@
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode
+from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from billing_ui.sandbox.hosted.formats import Formats, choose_formats
-from billing_ui.sandbox.hosted.forms import Form, FormRefused, form_token, read_form
-from billing_ui.sandbox.hosted.pages import go, show
+from billing_ui.sandbox.hosted import visits
+from billing_ui.sandbox.hosted.formats import formats_for
+from billing_ui.sandbox.hosted.forms import Form
+from billing_ui.sandbox.hosted.pages import Endpoint, go, say
+from billing_ui.sandbox.hosted.visits import NotOffered
 from billing_ui.sandbox.stripe.account import Account
 from billing_ui.sandbox.stripe.errors import StripeError
 from billing_ui.sandbox.stripe.hosted.reader import Reader
@@ -21,41 +22,21 @@ from billing_ui.sandbox.stripe.shapes import Json
 VALID_SECONDS = 3600
 
 
-class NotOffered(Exception):
-    """The configuration does not allow it, or it is not this customer's."""
+@dataclass(frozen=True, kw_only=True)
+class Visit(visits.Visit):
+    """One request of somebody who is inside a portal session.
 
-
-@dataclass(frozen=True)
-class Visit:
-    """One request of somebody who is inside a portal session."""
+    Attributes:
+        account: Whose portal it is.
+        configuration: What the portal offers.
+        flow: The one thing the session was made for, if it was made for one.
+        reader: Reads what the visitor may see.
+    """
 
     account: Account
-    request: Request
-    session: Json
     configuration: Json
+    flow: Json | None
     reader: Reader
-    formats: Formats
-    secret: str
-
-    def url(self, path: str = "", **query: str) -> str:
-        """Return the URL of a page of this portal."""
-        return f"/p/{self.session['id']}{path}" + (f"?{urlencode(query)}" if query else "")
-
-    @property
-    def return_url(self) -> str | None:
-        """Where "Return to …" leads."""
-        url = self.session["return_url"] or self.configuration["default_return_url"]
-        return str(url) if url else None
-
-    @property
-    def flow(self) -> Json | None:
-        """The one thing the session was made for, if it was made for one."""
-        return self.session["flow"] or None
-
-    @property
-    def back(self) -> str:
-        """Where "Go back" leads: out again for who came by a deep link, else to the start."""
-        return (self.flow and self.return_url) or self.url()
 
     def feature(self, name: str) -> Json:
         """Return a feature's configuration.
@@ -72,44 +53,21 @@ class Visit:
         """Tell whether a feature is enabled."""
         return bool(self.configuration["features"][name]["enabled"])
 
-    def subscription(self, subscription_id: str) -> Json:
-        """Return one of the customer's live subscriptions.
+    def subscription(self) -> Json:
+        """Return the subscription of the URL.
 
         Raises:
             NotOffered: it is not theirs or has ended.
         """
+        wanted = self.request.path_params["subscription"]
         for subscription in self.reader.subscriptions():
-            if subscription["id"] == subscription_id:
+            if subscription["id"] == wanted:
                 return subscription
         raise NotOffered
 
     def call(self, method: str, path: str, params: Json | None = None) -> Json:
         """Run an API operation. Ids must have been checked to be the customer's before."""
         return self.account.call(method, path, params)
-
-    def show(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-        """Return a page of the portal."""
-        form = context.get("form")
-        return show(
-            template,
-            status=status,
-            leads_to=[_completion_url(self.flow)],
-            seller=self.account.name,
-            return_url=self.return_url,
-            base=self.url(),
-            form_token=form_token(self.secret),
-            **{"problems": bool(form is not None and form.problems), "back": self.back, **context},
-        )
-
-    def stopped(self, status: int, heading: str, text: str) -> HTMLResponse:
-        """Return a page that says why it does not go on here, with the way back to the portal."""
-        return self.show(
-            "message.html",
-            status=status,
-            heading=heading,
-            text=text,
-            link=(self.url(), "Back to the portal"),
-        )
 
     def completed(self, done: str, notice: str) -> Response:
         """Return where to go after an action.
@@ -131,7 +89,7 @@ class Visit:
 Handler = Callable[[Visit, Form], Response]
 
 
-def opener(account: Account) -> Callable[[Request], Awaitable[Response]]:
+def opener(account: Account) -> Endpoint:
     """Return the endpoint of a session's URL: the first GET opens it, and only the first."""
 
     async def open_session(request: Request) -> Response:
@@ -148,47 +106,21 @@ def opener(account: Account) -> Callable[[Request], Awaitable[Response]]:
         cookie = secrets.token_urlsafe(32)
         with account.store.transaction():
             account.store.put({**session, "_opened": account.now, "_cookie": _digest(cookie)})
-        answer = go(f"/p/{session['id']}/start")
-        answer.set_cookie(
-            _cookie_name(session["id"]),
-            cookie,
-            max_age=VALID_SECONDS,
-            path="/p",
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
-        return answer
+        return visits.enter(request, session["id"], cookie, VALID_SECONDS)
 
     return open_session
 
 
-def inside(account: Account, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def inside(account: Account, handler: Handler) -> Endpoint:
     """Return the endpoint of a portal page: only for the holder of the session's cookie."""
 
-    async def endpoint(request: Request) -> Response:
-        visit = _visit(account, request)
-        if visit is None:
-            return _gone(account)
+    def handle(visit: Visit, form: Form) -> Response:
         try:
-            form = await read_form(request, visit.secret) if request.method == "POST" else Form()
             return handler(visit, form)
-        except FormRefused:
-            return visit.stopped(
-                403,
-                "This form is out of date",
-                "Nothing was changed. Go back to the portal and try again.",
-            )
-        except NotOffered:
-            return visit.stopped(
-                404,
-                "This page isn’t available",
-                "It doesn’t exist, or it isn’t part of this portal.",
-            )
         except StripeError as error:
             return visit.stopped(error.status, "That didn’t work", error.message)
 
-    return endpoint
+    return visits.inside(partial(_visit, account), handle, partial(_gone, account))
 
 
 def _visit(account: Account, request: Request) -> Visit | None:
@@ -201,27 +133,31 @@ def _visit(account: Account, request: Request) -> Visit | None:
     configuration = account.store.get(session["configuration"])
     if cookie is None or customer is None or configuration is None or customer.get("deleted"):
         return None
-    formats = choose_formats(
-        session["locale"],
-        customer["preferred_locales"] or [],
-        request.headers.get("accept-language", ""),
+    preferred = customer["preferred_locales"] or []
+    flow = session["flow"] or None
+    return Visit(
+        request=request,
+        name=session["id"],
+        secret=cookie,
+        seller=account.name,
+        formats=formats_for(request, session["locale"], preferred),
+        return_url=session["return_url"] or configuration["default_return_url"] or None,
+        leads_to=_completion_url(flow),
+        one_page=flow is not None,
+        account=account,
+        configuration=configuration,
+        flow=flow,
+        reader=Reader(account, session["customer"]),
     )
-    reader = Reader(account, session["customer"])
-    return Visit(account, request, session, configuration, reader, formats, cookie)
 
 
 def _cookie_of(account: Account, request: Request, session: Json) -> str | None:
     """Return the request's cookie for a session, if it is the right one and still valid."""
-    cookie = request.cookies.get(_cookie_name(session["id"]), "")
+    cookie = visits.secret_of(request, session["id"])
     opened = session.get("_opened")
     if opened is None or not secrets.compare_digest(_digest(cookie), session["_cookie"]):
         return None
     return cookie if account.now < opened + VALID_SECONDS else None
-
-
-def _cookie_name(session_id: str) -> str:
-    # One for each session: two tabs may be inside the portals of two customers.
-    return f"portal_{quote(session_id, safe='')}"
 
 
 def _digest(cookie: str) -> str:
@@ -235,12 +171,8 @@ def _completion_url(flow: Json | None) -> str | None:
 
 
 def _gone(account: Account) -> Response:
-    return show(
-        "message.html",
-        status=410,
-        seller=account.name,
-        heading="This link was used or has expired",
-        text="A portal link works once and for one hour. Go back to where you came from "
-        "and open the portal again.",
-        link=None,
+    text = (
+        "A portal link works once and for one hour. Go back to where you came from "
+        "and open the portal again."
     )
+    return say(account.name, 410, "This link was used or has expired", text)

@@ -1,36 +1,17 @@
 """Turn Stripe objects into the words and figures that the hosted pages show."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from billing_ui.sandbox.hosted.formats import Formats, per_interval
-from billing_ui.sandbox.hosted.wording import CANCELING, Badge, brand_words, quantity_words
+from billing_ui.sandbox.hosted.wording import (
+    CANCELING,
+    SUBSCRIPTION_STATUS,
+    PlanWords,
+    brand_words,
+    expiry_words,
+    quantity_words,
+)
 from billing_ui.sandbox.stripe.subscribing import LIVE
-
-_SUBSCRIPTION_STATUS = {
-    "active": Badge("Active", "green", "check"),
-    "trialing": Badge("Trialing", "blue", "clock"),
-    "past_due": Badge("Past due", "red", "warning"),
-    "unpaid": Badge("Unpaid", "red", "warning"),
-    "incomplete": Badge("Incomplete", "amber", "warning"),
-    "incomplete_expired": Badge("Ended", "gray", "minus"),
-    "paused": Badge("Paused", "gray", "pause"),
-    "canceled": Badge("Ended", "gray", "minus"),
-}
-
-
-@dataclass(frozen=True)
-class PlanWords:
-    """One subscription as the portal shows it."""
-
-    id: str
-    name: str
-    status: Badge
-    amount: str
-    rhythm: str
-    dates: str
-    overdue: bool
-    canceling: bool
 
 
 def plan_words(
@@ -44,17 +25,14 @@ def plan_words(
         card: "Visa ending in 4242", the payment method its next invoice is charged to; "" if none.
         formats: how the reader writes amounts and dates.
     """
-    canceling = is_canceling(subscription)
-    status = _SUBSCRIPTION_STATUS[subscription["status"]]
+    canceling = is_canceling(subscription) and subscription["status"] == "active"
     return PlanWords(
         id=subscription["id"],
         name=plan_name(subscription, products),
-        status=CANCELING if canceling and subscription["status"] == "active" else status,
+        status=CANCELING if canceling else SUBSCRIPTION_STATUS[subscription["status"]],
         amount=formats.money(recurring_total(subscription), subscription["currency"]),
         rhythm=_rhythm(subscription, products, formats),
         dates=_dates(subscription, card, formats),
-        overdue=subscription["status"] in {"past_due", "unpaid"},
-        canceling=canceling,
     )
 
 
@@ -106,18 +84,12 @@ def card_words(payment_method: dict[str, Any]) -> str:
 def card_expiry(payment_method: dict[str, Any]) -> str:
     """Return "Expires 01/2027"; "" for what is not a card."""
     card = payment_method.get("card")
-    return f"Expires {card['exp_month']:02}/{card['exp_year']}" if card else ""
+    return expiry_words(card["exp_month"], card["exp_year"]) if card else ""
 
 
 def invoice_name(invoice: dict[str, Any]) -> str:
     """Return what an invoice is called: its number, or its id while it is a draft."""
     return str(invoice["number"] or invoice["id"])
-
-
-def period_words(line: dict[str, Any], formats: Formats) -> str:
-    """Return the time an invoice line is for, one date when it is a single day."""
-    days = dict.fromkeys(formats.date(line["period"][name]) for name in ("start", "end"))
-    return " – ".join(days)
 
 
 def is_proration(line: dict[str, Any]) -> bool:
