@@ -15,7 +15,8 @@ from billing_ui import metrics
 from billing_ui.accounts.errors import Unauthenticated
 from billing_ui.api.caller import bearer_token, services_of
 from billing_ui.api.errors import EnvelopeRoute, NoSuchPath
-from billing_ui.billing.backlog import Backlog, backlogs, jobs
+from billing_ui.billing.backlog import Backlog, backlogs
+from billing_ui.billing.jobs import known_jobs
 from billing_ui.billing.services import Services
 from billing_ui.billing.unknown_statuses import UnknownStatus, unknown_statuses
 from billing_ui.models import Job
@@ -96,7 +97,7 @@ def _is_local(request: Request) -> bool:
 async def _looked_up(services: Services) -> list[Metric]:
     try:
         waiting = await backlogs(services.database, services.settings.served_providers)
-        rounds = await jobs(services.database)
+        rounds = await known_jobs(services)
         unknown = await unknown_statuses(services.database)
     except (SQLAlchemyError, OSError) as error:
         # What was counted in memory is wanted most of all just now.

@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import Select, SQLColumnExpression, func, literal, literal_column, select, union_all
 from sqlmodel import col
-from sqlmodel import select as select_rows
 
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
-from billing_ui.models import Customer, Job, Urgency
+from billing_ui.models import Customer, Urgency
 from billing_ui.settings import Provider
 
 COUNTED_AT_MOST: Final = 100_000
@@ -95,9 +94,3 @@ def _out_of_date(provider: Provider, *columns: SQLColumnExpression[Any]) -> Sele
         )
         .limit(COUNTED_AT_MOST)
     )
-
-
-async def jobs(database: Database) -> tuple[Job, ...]:
-    """Return what is known of the work that comes round by itself, by name."""
-    async with database.read() as session:
-        return tuple(await session.exec(select_rows(Job).order_by(col(Job.name))))

@@ -1,7 +1,7 @@
 """Is this installation in good health? Everything that can silently be wrong, each with how to mend it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import timedelta
 from itertools import islice
 from typing import Final
@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from billing_ui import migrations
-from billing_ui.billing.backlog import Backlog, backlogs, jobs
+from billing_ui.billing.backlog import Backlog, backlogs
+from billing_ui.billing.jobs import known_jobs
 from billing_ui.billing.provider_report import count_stranded
 from billing_ui.billing.recovery import Position, position_row
 from billing_ui.billing.services import Services
@@ -56,7 +57,7 @@ async def examine(services: Services) -> tuple[Finding, ...]:
     found.append(stored)
     usable = stored.level is Level.OK
     if usable:
-        found += [finding async for finding in _of_work(database, settings.served_providers)]
+        found += [finding async for finding in _of_work(services)]
         found += [finding async for finding in _of_copies(services)]
     for provider in settings.served_providers:
         of_one = await _of_served(services, provider, usable=usable)
@@ -165,11 +166,12 @@ async def _of_database(database: Database) -> Finding:
 # ---------------------------------------------------------------- work
 
 
-async def _of_work(database: Database, served: Sequence[Provider]) -> AsyncIterator[Finding]:
+async def _of_work(services: Services) -> AsyncIterator[Finding]:
+    database, served = services.database, services.settings.served_providers
     for backlog in await backlogs(database, served):
         for finding in await _of_backlog(database, backlog):
             yield _named(finding, Provider(backlog.provider)) if len(served) > 1 else finding
-    for job in await jobs(database):
+    for job in await known_jobs(services):
         if job.failures:
             yield warning(
                 "jobs",

@@ -2,20 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
+from sqlmodel import col, select
 
 from billing_ui.billing.backoff import retry_delay
 from billing_ui.billing.job_rows import LostTurn, Turn, end_turn, hold, next_look, take_turn
 from billing_ui.billing.pruning import prune
 from billing_ui.billing.reconcile import reconcile_in_turn
-from billing_ui.billing.recovery import recover
+from billing_ui.billing.recovery import position_row, recover
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
+from billing_ui.models import Job
 from billing_ui.payments.driver import Driver
 from billing_ui.payments.types import PaymentError, ProviderUnavailable
 from billing_ui.settings import EventsMode
@@ -33,6 +35,8 @@ _LOOK_AGAIN_SECONDS: Final = (1.0, 300.0)
 """The shortest and the longest wait before a job's row is looked at again."""
 _MAX_ERROR_LENGTH: Final = 500
 
+Work: TypeAlias = Callable[[Services, Turn], Coroutine[Any, Any, object]]
+
 
 @dataclass(frozen=True)
 class RecurringJob:
@@ -47,7 +51,7 @@ class RecurringJob:
 
     name: str
     every: timedelta
-    work: Callable[[Services, Turn], Coroutine[Any, Any, object]]
+    work: Work
     at_start: bool = False
 
 
@@ -63,22 +67,32 @@ async def run_jobs(services: Services) -> None:
 
 
 def jobs_of(services: Services) -> tuple[RecurringJob, ...]:
-    """Return the jobs there are; which ones depends on what the served providers can do."""
-    drivers = services.drivers.usable()
-    listing = [driver for driver in drivers if driver.capabilities.event_list]
-    others = [driver for driver in drivers if not driver.capabilities.event_list]
+    """Return the jobs there are; what a provider's are depends on what it can do.
+
+    Each provider has its own: one that fails, such as a legacy one whose key was revoked, delays no other.
+    """
+    polling = services.settings.events_mode is EventsMode.POLL
     found = [RecurringJob("prune", PRUNE_EVERY, _prune)]
-    # Where no provider has a key, recovery says so.
-    if listing or not others:
-        polling = services.settings.events_mode is EventsMode.POLL
-        every = POLL_EVERY if polling else RECOVER_EVERY
-        found.append(RecurringJob("recovery", every, _recover, at_start=True))
-        found.append(RecurringJob("reconcile", RECONCILE_EVERY, _reconciling(listing)))
-    if others:
-        # What a provider does not tell is found by comparing.
-        every = RECONCILE_WITHOUT_EVENTS_EVERY
-        found.append(RecurringJob("compare", every, _reconciling(others), at_start=True))
+    for driver in services.drivers.usable():
+        name, comparing = driver.provider.value, _reconciling(driver)
+        if driver.capabilities.event_list:
+            every = POLL_EVERY if polling else RECOVER_EVERY
+            recovery = position_row(driver.provider)
+            found.append(RecurringJob(recovery, every, _recovering(driver), at_start=True))
+            found.append(RecurringJob(f"reconcile:{name}", RECONCILE_EVERY, comparing))
+        else:
+            # What a provider does not tell is found by comparing.
+            every = RECONCILE_WITHOUT_EVENTS_EVERY
+            found.append(RecurringJob(f"compare:{name}", every, comparing, at_start=True))
     return tuple(found)
+
+
+async def known_jobs(services: Services) -> tuple[Job, ...]:
+    """Return what the rows of the jobs say, by name; one that is no longer done has nothing to tell any more."""
+    names = [job.name for job in jobs_of(services)]
+    query = select(Job).where(col(Job.name).in_(names)).order_by(col(Job.name))
+    async with services.database.read() as session:
+        return tuple(await session.exec(query))
 
 
 async def run_job(services: Services, job: RecurringJob, *, at_once: bool = False) -> bool:
@@ -146,17 +160,18 @@ async def _failed(services: Services, turn: Turn, error: Exception) -> None:
     await end_turn(services.database, turn, {"due_at": due, "failures": failures, "error": text})
 
 
-async def _recover(services: Services, _turn: Turn) -> None:
-    await recover(services)
+def _recovering(driver: Driver) -> Work:
+    async def recovering(services: Services, _turn: Turn) -> None:
+        await recover(services, driver)
+
+    return recovering
 
 
-def _reconciling(
-    drivers: Sequence[Driver],
-) -> Callable[[Services, Turn], Coroutine[Any, Any, object]]:
-    async def reconcile(services: Services, turn: Turn) -> None:
-        await reconcile_in_turn(services, turn, drivers=drivers, fix=True, partial=False)
+def _reconciling(driver: Driver) -> Work:
+    async def reconciling(services: Services, turn: Turn) -> None:
+        await reconcile_in_turn(services, turn, drivers=[driver], fix=True, partial=False)
 
-    return reconcile
+    return reconciling
 
 
 async def _prune(services: Services, _turn: Turn) -> None:

@@ -17,7 +17,7 @@ from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
 from billing_ui.models import Catalog, EventSource, InboxEvent
 from billing_ui.payments.driver import Driver
-from billing_ui.payments.types import PaymentError, ProviderEvent
+from billing_ui.payments.types import ProviderEvent
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
@@ -65,33 +65,11 @@ class Position:
 
 
 def position_row(provider: Provider) -> str:
-    """Return the name of the row in table `job` that keeps the position in a provider's event list."""
+    """Return the name of the job that walks a provider's event list; its row keeps the position in it."""
     return f"recovery:{provider}"
 
 
-async def recover(services: Services) -> int:
-    """Accept the events in the lists of all served providers that have one.
-
-    Returns:
-        How many events were new.
-
-    Raises:
-        PaymentError: a provider could not be asked; the others were.
-    """
-    found, failure = 0, None
-    for provider in services.settings.served_providers:
-        try:
-            driver = services.drivers.get(provider)
-            if driver.capabilities.event_list:
-                found += await recover_from(services, driver)
-        except PaymentError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return found
-
-
-async def recover_from(services: Services, driver: Driver) -> int:
+async def recover(services: Services, driver: Driver) -> int:
     """Accept every event in a provider's list since the last whole walk, less ten minutes.
 
     The list comes newest first, so the position moves on only when all of it was seen. Events known already

@@ -146,14 +146,14 @@ async def test_a_job_says_when_it_last_ended_and_how_often_it_failed(
 ) -> None:
     ended = utc_now()
     async with services.database.write() as session:
-        session.add(Job(name="recovery", finished_at=ended, failures=3))
-        session.add(Job(name="reconcile"))
+        session.add(Job(name="recovery:stripe", finished_at=ended, failures=3))
+        session.add(Job(name="reconcile:stripe"))
     samples = await scrape(client)
-    assert samples["billing_ui_job_finished_timestamp_seconds", "job=recovery"] == pytest.approx(
-        ended.timestamp()
-    )
-    assert samples["billing_ui_job_failures", "job=recovery"] == 3
-    assert ("billing_ui_job_finished_timestamp_seconds", "job=reconcile") not in samples
+    assert samples[
+        "billing_ui_job_finished_timestamp_seconds", "job=recovery:stripe"
+    ] == pytest.approx(ended.timestamp())
+    assert samples["billing_ui_job_failures", "job=recovery:stripe"] == 3
+    assert ("billing_ui_job_finished_timestamp_seconds", "job=reconcile:stripe") not in samples
 
 
 async def test_what_was_counted_is_told_when_the_database_is_gone(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 
 from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
 from billing_ui.i18n import Reader
 from billing_ui.models import Customer, Membership, Role, Team, User
@@ -212,6 +213,12 @@ async def new_account(
         role=role,
     )
     return Account(identity, team.id, row.id if row else None)
+
+
+async def recover_all(services: Services) -> int:
+    """Accept what the lists of events tell, of each provider that has one; returns how many were new."""
+    drivers = [one for one in services.drivers.usable() if one.capabilities.event_list]
+    return sum([await recover(services, driver) for driver in drivers])
 
 
 async def new_member(services: Services, account: Account, role: Role = Role.MEMBER) -> Identity:

@@ -36,7 +36,6 @@ from billing_ui.billing.comparison import compare
 from billing_ui.billing.fetches import begin_due_fetches
 from billing_ui.billing.inbox import accept
 from billing_ui.billing.reconcile import reconcile
-from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import carry_out, sync_customer
 from billing_ui.billing.visits import record_visit, return_from_visit
@@ -59,7 +58,7 @@ from billing_ui.payments.driver import Drivers
 from billing_ui.payments.types import PaymentError, ProviderUnavailable, Snapshot
 from billing_ui.settings import KEY_SETTINGS, SANDBOX_KEYS, Provider, Settings
 from tests.unit.billing.conftest import make_settings
-from tests.unit.billing.factories import new_account
+from tests.unit.billing.factories import new_account, recover_all
 from tests.unit.billing.fake_driver import FakeDrivers
 from tests.unit.billing.provider_model import (
     NEWEST_INVOICES,
@@ -228,7 +227,7 @@ class World:
     async def recover(self) -> None:
         """Learn what no event told, in the way that the provider offers."""
         if self.provider.capabilities.event_list:
-            await recover(self.processes[0])
+            await recover_all(self.processes[0])
         else:
             # The first time finds those whom no event ever named, the second time what they have.
             for _ in range(2):
@@ -699,7 +698,7 @@ def test_our_tables_end_equal_to_the_provider_whatever_happens_in_between(
     monkeypatch.setattr(sync_failures, "retry_delay", lambda *_, **__: timedelta(hours=1))
     with quiet(), asyncio.Runner() as runner:
         world = World(sqlite_url, runner, provider)
-        world.run(recover(world.processes[0]))
+        world.run(recover_all(world.processes[0]))
         monkeypatch.setattr(AlwaysTrue, "world", world, raising=False)
         run_state_machine_as_test(
             AlwaysTrue,

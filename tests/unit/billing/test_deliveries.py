@@ -7,7 +7,6 @@ from sqlmodel import select
 
 from billing_ui.billing.inbox import accept
 from billing_ui.billing.portal import open_portal
-from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
 from billing_ui.billing.summary import load_billing
 from billing_ui.billing.sync import sync_once
@@ -34,6 +33,7 @@ from tests.unit.billing.factories import (
     invoice,
     item,
     new_account,
+    recover_all,
     snapshot,
     subscription,
 )
@@ -160,12 +160,12 @@ async def test_what_was_missed_while_we_were_away_is_found(
     services: Services, driver: FakeDriver
 ) -> None:
     account = await on_pro(services, driver)
-    await recover(services)
+    await recover_all(services)
     await drain(services)
     driver.has(snapshot(subscription(TEAM)))
     driver.events.append(updated(1))
     driver.events[0] = driver.events[0].model_copy(update={"created_at": NOW.replace(year=2099)})
-    assert await recover(services) == 1
+    assert await recover_all(services) == 1
     await drain(services)
     assert await plan_of(services, account) == ["Team"]
 

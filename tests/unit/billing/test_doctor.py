@@ -431,8 +431,13 @@ async def test_a_recovery_that_never_or_long_ago_went_through_is_found(sound: Ho
 
 
 async def test_a_job_that_fails_is_found_with_its_error(sound: House) -> None:
-    await sound.store(Job(name="reconcile", failures=2, error="Stripe refused."))
-    only(await sound.examined(), "jobs", Level.WARNING, "reconcile", "Stripe refused.")
+    await sound.store(Job(name="reconcile:stripe", failures=2, error="Stripe refused."))
+    only(await sound.examined(), "jobs", Level.WARNING, "reconcile:stripe", "Stripe refused.")
+
+
+async def test_a_job_of_a_provider_that_is_served_no_more_is_not_told_of(sound: House) -> None:
+    await sound.store(Job(name="reconcile:polar", failures=9, error="The key was revoked."))
+    assert "jobs" not in await sound.examined()
 
 
 async def test_an_active_provider_without_a_key_is_found(sound: House) -> None:

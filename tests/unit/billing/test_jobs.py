@@ -246,11 +246,11 @@ async def test_recovery_runs_when_a_process_starts(services: Services, driver: F
 
 
 def test_polling_recovers_every_few_seconds(services: Services) -> None:
-    [recovery] = [job for job in jobs_of(services) if job.name == "recovery"]
+    [recovery] = [job for job in jobs_of(services) if job.name == "recovery:stripe"]
     assert recovery.every == RECOVER_EVERY
     settings = services.settings.model_copy(update={"events_mode": EventsMode.POLL})
     polling = Services(settings, services.database, services.drivers)
-    [recovery] = [job for job in jobs_of(polling) if job.name == "recovery"]
+    [recovery] = [job for job in jobs_of(polling) if job.name == "recovery:stripe"]
     assert recovery.every == POLL_EVERY
 
 
@@ -259,5 +259,5 @@ def test_without_an_event_list_everything_is_compared_often(
 ) -> None:
     driver.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=False)
     jobs = {job.name: job.every for job in jobs_of(services)}
-    assert jobs["compare"] < timedelta(hours=1)
-    assert "recovery" not in jobs
+    assert jobs["compare:stripe"] < timedelta(hours=1)
+    assert "recovery:stripe" not in jobs

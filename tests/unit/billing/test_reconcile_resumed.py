@@ -40,7 +40,7 @@ from tests.unit.billing.factories import card, new_account, snapshot, subscripti
 from tests.unit.billing.fake_driver import FakeDriver
 
 KEY = "sk_test_51Resumed"
-SCHEDULED = "reconcile"
+SCHEDULED = "reconcile:stripe"
 
 
 @pytest.fixture(scope="module")

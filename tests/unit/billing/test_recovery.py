@@ -12,14 +12,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing_ui.billing import fetches
 from billing_ui.billing.inbox import accept, accept_many
 from billing_ui.billing.job_rows import remember, remembered
-from billing_ui.billing.recovery import KEPT_FOR, OVERLAP, position_row, recover
+from billing_ui.billing.recovery import KEPT_FOR, OVERLAP, position_row
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
 from billing_ui.models import Catalog, Customer, InboxEvent
-from billing_ui.payments.types import Capabilities, ProviderEvent, ProviderUnavailable
+from billing_ui.payments.types import ProviderEvent, ProviderUnavailable
 from billing_ui.settings import Provider
-from tests.unit.billing.factories import new_account, snapshot, subscription
+from tests.unit.billing.factories import new_account, recover_all, snapshot, subscription
 from tests.unit.billing.fake_driver import FakeDriver
 
 _numbers = count(1)
@@ -64,7 +64,7 @@ async def synced(services: Services, driver: FakeDriver) -> Services:
     """Services that know one customer, up to date, and have walked the event list once."""
     driver.has(snapshot(subscription(), customer="cus_1"))
     account = await new_account(services, customer="cus_1")
-    await recover(services)
+    await recover_all(services)
     await sync_customer(services, account.customer)
     return services
 
@@ -74,14 +74,14 @@ async def test_a_missed_webhook_is_found_after_downtime(
 ) -> None:
     assert await out_of_date(synced) == set()
     event = happened(driver, "cus_1")
-    assert await recover(synced) == 1
+    assert await recover_all(synced) == 1
     assert await inbox(synced) == {event.id: "recovery"}
     assert await out_of_date(synced) == {"cus_1"}
 
 
 async def test_a_customer_never_heard_of_is_found_too(synced: Services, driver: FakeDriver) -> None:
     happened(driver, "cus_unheard")
-    await recover(synced)
+    await recover_all(synced)
     assert await out_of_date(synced) == {"cus_unheard"}
 
 
@@ -90,7 +90,7 @@ async def test_what_a_webhook_brought_is_not_brought_again(
 ) -> None:
     event = happened(driver, "cus_1")
     await accept(synced, Provider.STRIPE, event)
-    assert await recover(synced) == 0
+    assert await recover_all(synced) == 0
     async with synced.database.read() as session:
         row = (await session.exec(select(Customer))).one()
     assert await inbox(synced) == {event.id: "webhook"}
@@ -101,19 +101,19 @@ async def test_an_event_that_appears_late_in_the_list_is_still_found(
     synced: Services, driver: FakeDriver
 ) -> None:
     happened(driver, "cus_1")
-    await recover(synced)
+    await recover_all(synced)
     late = happened(driver, "cus_late", ago=OVERLAP - timedelta(seconds=5))
     happened(driver, "cus_too_late", ago=OVERLAP + timedelta(seconds=5))
-    assert await recover(synced) == 1
+    assert await recover_all(synced) == 1
     assert late.id in await inbox(synced)
 
 
 async def test_nothing_new_costs_one_call(synced: Services, driver: FakeDriver) -> None:
     for _ in range(30):
         happened(driver, "cus_1")
-    await recover(synced)
+    await recover_all(synced)
     before = len(driver.calls)
-    assert await recover(synced) == 0
+    assert await recover_all(synced) == 0
     assert driver.calls[before:] == ["list_events"]
 
 
@@ -126,7 +126,7 @@ async def test_a_walk_that_breaks_off_does_not_move_the_position(
     for _ in range(seen):
         driver.hold("list_events:event").release()
     breaking = driver.hold("list_events:event")
-    walk = asyncio.create_task(recover(synced))
+    walk = asyncio.create_task(recover_all(synced))
     await breaking.reached.wait()
     driver.fail("list_events:event", ProviderUnavailable())
     breaking.release()
@@ -136,7 +136,7 @@ async def test_a_walk_that_breaks_off_does_not_move_the_position(
     # What was accepted stays accepted; the next walk finds the rest, and nothing twice.
     accepted = len(await inbox(synced))
     assert accepted == (100 if seen == 150 else 0)
-    assert await recover(synced) == len(events) - accepted
+    assert await recover_all(synced) == len(events) - accepted
     assert set(await inbox(synced)) == {event.id for event in events}
 
 
@@ -145,9 +145,9 @@ async def test_the_position_is_the_providers_time_not_ours(
 ) -> None:
     # The provider's clock is two hours behind.
     happened(driver, "cus_1", ago=timedelta(hours=2))
-    await recover(synced)
+    await recover_all(synced)
     happened(driver, "cus_2", ago=timedelta(hours=2) - timedelta(minutes=1))
-    assert await recover(synced) == 1
+    assert await recover_all(synced) == 1
     assert "cus_2" in await out_of_date(synced)
 
 
@@ -159,14 +159,14 @@ async def test_the_first_walk_fetches_everything_anew_and_begins_a_day_ago(
     await sync_customer(services, account.customer)
     happened(driver, "cus_old", ago=timedelta(hours=25))
     happened(driver, "cus_new", ago=timedelta(hours=23))
-    assert await recover(services) == 1
+    assert await recover_all(services) == 1
     assert await out_of_date(services) == {"cus_1", "cus_new"}
 
 
 async def test_after_a_longer_absence_than_events_are_kept_everything_is_fetched_anew(
     synced: Services, driver: FakeDriver
 ) -> None:
-    await recover(synced)
+    await recover_all(synced)
     async with synced.database.write() as session:
         session.add(Catalog(provider="stripe", wanted=3, applied=3))
         session.add(Customer(provider="stripe", provider_customer_id="cus_listed", partial=True))
@@ -175,7 +175,7 @@ async def test_after_a_longer_absence_than_events_are_kept_everything_is_fetched
         await remember(
             session, position_row(Provider.STRIPE), state | {"walked_at": long_ago.isoformat()}
         )
-    assert await recover(synced) == 0
+    assert await recover_all(synced) == 0
     # Whom we have only listed is fetched when somebody looks.
     assert await out_of_date(synced) == {"cus_1"}
     async with synced.database.read() as session:
@@ -191,7 +191,7 @@ async def test_a_list_that_cannot_be_walked_does_not_fetch_everything_again_and_
     for _ in range(3):
         driver.fail("list_events", ProviderUnavailable())
         with pytest.raises(ProviderUnavailable):
-            await recover(services)
+            await recover_all(services)
     async with services.database.read() as session:
         row = (await session.exec(select(Customer))).one()
     assert row.id == account.customer
@@ -243,11 +243,11 @@ async def test_marking_that_breaks_off_keeps_no_position_and_is_done_again(
 
     monkeypatch.setattr(services.database, "write", breaking)
     with pytest.raises(OSError, match="gone"):
-        await recover(services)
+        await recover_all(services)
     assert await position(services) == {}
     assert len(await out_of_date(services)) == 3
     monkeypatch.setattr(services.database, "write", write)
-    await recover(services)
+    await recover_all(services)
     assert await out_of_date(services) == set(seven)
     assert await position(services) != {}
 
@@ -264,19 +264,11 @@ async def test_events_are_accepted_while_everything_is_marked(
 
 async def test_quiet_years_are_no_absence(synced: Services, driver: FakeDriver) -> None:
     happened(driver, "cus_1", ago=timedelta(days=400))
-    await recover(synced)
+    await recover_all(synced)
     before = await position(synced)
-    await recover(synced)
+    await recover_all(synced)
     assert await out_of_date(synced) == set()
     assert (await position(synced))["walked_at"] > before["walked_at"]
-
-
-async def test_a_provider_without_an_event_list_is_not_asked(
-    services: Services, driver: FakeDriver
-) -> None:
-    driver.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=False)
-    assert await recover(services) == 0
-    assert driver.calls == []
 
 
 async def test_two_processes_that_recover_at_once_store_each_event_once(
@@ -284,6 +276,6 @@ async def test_two_processes_that_recover_at_once_store_each_event_once(
 ) -> None:
     for number in range(250):
         happened(driver, f"cus_{number}")
-    found = await asyncio.gather(recover(synced), recover(other_process))
+    found = await asyncio.gather(recover_all(synced), recover_all(other_process))
     assert sum(found) == 250
     assert len(await inbox(synced)) == 250

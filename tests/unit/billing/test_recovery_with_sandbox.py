@@ -9,7 +9,6 @@ from sqlmodel import select
 
 from billing_ui.billing.jobs import jobs_of, run_job
 from billing_ui.billing.reconcile import reconcile
-from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
 from billing_ui.billing.worker import drain
 from billing_ui.database import Database
@@ -18,6 +17,7 @@ from billing_ui.payments.driver import Drivers
 from billing_ui.payments.stripe.client import open_client
 from billing_ui.settings import EventsMode
 from tests.unit.billing.conftest import make_settings
+from tests.unit.billing.factories import recover_all
 
 KEY = "sk_test_51Recovery"
 
@@ -75,23 +75,23 @@ async def state(services: Services, subscription: stripe.Subscription) -> str:
 async def test_what_happened_during_downtime_is_here_after_it(
     real: Services, sdk: stripe.StripeClient
 ) -> None:
-    await recover(real)
+    await recover_all(real)
     bought = await subscribe(sdk)
-    assert await recover(real) > 0
+    assert await recover_all(real) > 0
     await drain(real)
     assert await state(real, bought) == "active"
     await sdk.v1.subscriptions.cancel_async(bought.id)
-    assert await recover(real) > 0
+    assert await recover_all(real) > 0
     await drain(real)
     assert await state(real, bought) == "ended"
-    assert await recover(real) == 0
+    assert await recover_all(real) == 0
     async with real.database.read() as session:
         sources = set((await session.exec(select(InboxEvent.source))).all())
     assert sources == {EventSource.RECOVERY}
 
 
 async def test_polling_alone_leaves_no_drift(real: Services, sdk: stripe.StripeClient) -> None:
-    [polling] = [job for job in jobs_of(real) if job.name == "recovery"]
+    [polling] = [job for job in jobs_of(real) if job.name == "recovery:stripe"]
     await run_job(real, polling, at_once=True)
     bought = await subscribe(sdk)
     await sdk.v1.subscriptions.update_async(bought.id, {"cancel_at_period_end": True})

@@ -25,7 +25,6 @@ from billing_ui.billing.portal import open_portal
 from billing_ui.billing.pricing import load_pricing
 from billing_ui.billing.ranges import first_ranges
 from billing_ui.billing.reconcile import reconcile
-from billing_ui.billing.recovery import recover
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
 from billing_ui.billing.spend import load_spend
@@ -35,7 +34,15 @@ from billing_ui.billing.visits import come_back, latest_outcome, return_from_vis
 from billing_ui.billing.worker import drain
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
-from billing_ui.models import Customer, PortalVisit, Price, Subscription
+from billing_ui.models import (
+    Customer,
+    InboxEvent,
+    Job,
+    PortalVisit,
+    Price,
+    Subscription,
+    SubscriptionItem,
+)
 from billing_ui.payments.driver import Drivers
 from billing_ui.payments.types import (
     Capabilities,
@@ -365,30 +372,66 @@ async def test_the_worker_fetches_customers_and_catalogues_of_both(
         assert dict((await session.exec(query)).all()) == {"stripe": False, "polar": True}
 
 
+def event(name: str, customer: str = "c") -> ProviderEvent:
+    """Return an event that happened a minute ago."""
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    return ProviderEvent(id=name, type="customer.updated", created_at=at, customer_id=customer)
+
+
+async def do_all(services: Services) -> None:
+    """Do everything that comes round once, due or not."""
+    for job in jobs_of(services):
+        await run_job(services, job, at_once=True)
+
+
+async def failing_jobs(services: Services) -> dict[str, str | None]:
+    """Return what each job that fails last failed with."""
+    async with services.database.read() as session:
+        return {job.name: job.error for job in await session.exec(select(Job)) if job.failures}
+
+
 async def test_events_of_both_are_recovered_and_ones_failure_is_not_the_others(
     moving: Services, driver: FakeDriver, polar: FakeDriver
 ) -> None:
-    def event(name: str) -> ProviderEvent:
-        at = datetime.now(UTC) - timedelta(minutes=1)
-        return ProviderEvent(id=name, type="customer.updated", created_at=at, customer_id="c")
-
-    await recover(moving)
+    await do_all(moving)
     driver.events, polar.events = [event("evt_stripe")], [event("evt_polar")]
-    assert await recover(moving) == 2
-    polar.events.append(event("evt_later"))
-    driver.events.append(event("evt_later"))
-    polar.fail("list_events", ProviderUnavailable("Polar didn't answer in time."))
-    with pytest.raises(ProviderUnavailable, match="Polar"):
-        await recover(moving)
-    assert await recover(moving) == 1
+    driver.fail("list_events", ProviderRejected("The key was revoked."))
+    await do_all(moving)
+    assert await failing_jobs(moving) == {"recovery:stripe": "The key was revoked."}
+    async with moving.database.read() as session:
+        assert (await session.exec(select(InboxEvent.id))).all() == ["evt_polar"]
+    await do_all(moving)
+    assert await failing_jobs(moving) == {}
+    async with moving.database.read() as session:
+        assert set(await session.exec(select(InboxEvent.id))) == {"evt_polar", "evt_stripe"}
+
+
+async def test_a_legacy_provider_that_fails_for_good_keeps_nobody_from_being_compared_again(
+    moving: Services, driver: FakeDriver, polar: FakeDriver
+) -> None:
+    new = await new_account(moving, customer="polar_1", provider="polar")
+    polar.has(snapshot(customer="polar_1", provider="polar"))
+    await sync_customer(moving, new.customer)
+    for plan in PRO, TEAM:
+        driver.fail("list_page", ProviderRejected("The key was revoked."))
+        changed = snapshot(subscription(plan), customer="polar_1", provider="polar")
+        polar.has(changed)
+        await do_all(moving)
+        assert set(await failing_jobs(moving)) == {"reconcile:stripe"}
+        async with moving.database.read() as session:
+            found = (await session.exec(select(SubscriptionItem.price_id))).all()
+        assert found == [plan]
 
 
 async def test_only_who_has_no_list_of_events_is_compared_often(
     moving: Services, driver: FakeDriver, polar: FakeDriver
 ) -> None:
     polar.capabilities = Capabilities(flows=frozenset(), checkout=True, event_list=False)
-    assert {job.name for job in jobs_of(moving)} == {"recovery", "reconcile", "compare", "prune"}
-    [often] = [job for job in jobs_of(moving) if job.name == "compare"]
+    assert {job.name for job in jobs_of(moving)} == {
+        *("recovery:stripe", "reconcile:stripe"),
+        *("compare:polar", "prune"),
+    }
+    [often] = [job for job in jobs_of(moving) if job.name == "compare:polar"]
     old = await at_stripe(moving, driver)
     new = await new_account(moving, customer="polar_1", provider="polar")
     polar.has(snapshot(customer="polar_1", provider="polar"))

@@ -346,17 +346,19 @@ async def test_the_schedule_of_a_worker_that_was_killed_is_gone_on_with_by_the_n
         process.send_signal(signal.SIGTERM)
         assert (await outcome(process))[0] == 0
     async with database.write() as session:
-        await session.exec(update(Job).where(col(Job.name) == "reconcile").values(due_at=None))
+        await session.exec(
+            update(Job).where(col(Job.name) == "reconcile:stripe").values(due_at=None)
+        )
     async with slowly(provider), start("worker") as process:
-        await until_compared(database, "reconcile", 100)
+        await until_compared(database, "reconcile:stripe", 100)
         process.send_signal(signal.SIGKILL)
         await process.wait()
-    compared = await compared_of(database, "reconcile")
+    compared = await compared_of(database, "reconcile:stripe")
     for one in compared:
         await rename(database, one, "Compared before")
-    await end_lease(database, "reconcile")
+    await end_lease(database, "reconcile:stripe")
     async with start("worker") as process:
-        await until_finished(database, "reconcile")
+        await until_finished(database, "reconcile:stripe")
         process.send_signal(signal.SIGTERM)
         code, _, told = await outcome(process)
     assert code == 0, told
