@@ -43,7 +43,7 @@ def _table() -> rx.Component:
             rx.el.thead(
                 rx.el.tr(
                     heading("Date", scope="col"),
-                    heading("Number", scope="col", class_name="hide-small"),
+                    _if_numbered(heading("Number", scope="col", class_name="hide-small")),
                     heading("Amount", scope="col", class_name="num"),
                     heading("Status", scope="col"),
                     heading(rx.el.span("Download", class_name="sr"), scope="col"),
@@ -59,16 +59,24 @@ def _table() -> rx.Component:
     )
 
 
+def _if_numbered(part: rx.Component) -> rx.Component:
+    # Some providers number no invoice: a column of dashes would say nothing.
+    return rx.cond(BillingState.numbered, part, rx.fragment())
+
+
 def _row(invoice: rx.Var[InvoiceView]) -> rx.Component:
     return rx.el.tr(
         rx.el.th(
             rx.el.span(invoice.date, class_name="hide-small"),
             rx.el.span(invoice.short_date, class_name="only-small"),
             # On a phone the number stands under the date instead of in a column of its own.
-            rx.el.span(invoice.number, class_name="only-small small muted", aria_hidden="true"),
+            _if_numbered(
+                rx.el.span(invoice.number, class_name="only-small small muted", aria_hidden="true")
+            ),
+            id=invoice.date_id,
             scope="row",
         ),
-        rx.el.td(invoice.number, id=invoice.number_id, class_name="hide-small mono"),
+        _if_numbered(rx.el.td(invoice.number, id=invoice.number_id, class_name="hide-small mono")),
         rx.el.td(invoice.amount, class_name="num medium"),
         rx.el.td(status_badge(invoice.badge)),
         rx.el.td(
@@ -79,7 +87,9 @@ def _row(invoice: rx.Var[InvoiceView]) -> rx.Component:
                     invoice.pdf_url,
                     rel="noreferrer",
                     class_name="download",
-                    aria_describedby=invoice.number_id,
+                    aria_describedby=rx.cond(
+                        BillingState.numbered, invoice.number_id, invoice.date_id
+                    ),
                 ),
                 rx.fragment(),
             ),

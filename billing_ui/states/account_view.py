@@ -39,10 +39,11 @@ class InvoiceView:
     """One row of the invoice table.
 
     Attributes:
-        number_id: the element that holds its number.
+        date_id, number_id: the elements that hold its date and its number.
         short_date: the date for narrow screens.
     """
 
+    date_id: str = ""
     number_id: str = ""
     date: str = ""
     short_date: str = ""
@@ -134,6 +135,7 @@ def freshness_view(
 
 def _invoice_view(row: InvoiceRow, place: int, reader: Reader, now: datetime) -> InvoiceView:
     return InvoiceView(
+        date_id=f"invoice-{place}-date",
         number_id=f"invoice-{place}",
         date=reader.date(row.created_at),
         short_date=reader.short_date(row.created_at),

@@ -114,6 +114,8 @@ class BillingState(rx.State):
     offers: Offers = Offers()
 
     invoices: list[InvoiceView] = []  # noqa: RUF012
+    numbered: bool = False
+    """Whether any of the invoices shown has a number."""
     invoice_range: str = ""
 
     result: ResultView = ResultView()
@@ -399,6 +401,7 @@ def _show_invoices(state: BillingState, page: InvoicePage, reader: Reader) -> No
     if page.first <= 1:
         state._page = None
     state.invoices = invoice_views(page, reader, utc_now())
+    state.numbered = any(row.number for row in page.rows)
     state.invoice_range = invoice_range(page, reader)
     state._older, state._newer = page.next_cursor, page.previous_cursor
 

@@ -302,6 +302,16 @@ async def test_invoices_on_one_page_are_counted_and_a_single_one_is_no_range(
     assert state.invoice_range == last_page
 
 
+@pytest.mark.parametrize(
+    ("numbers", "numbered"), [((None, None), False), (("A-1", None), True), ((), False)]
+)
+async def test_invoices_have_a_column_for_numbers_when_one_has_a_number(
+    services: Services, driver: FakeDriver, numbers: tuple[str | None, ...], numbered: bool
+) -> None:
+    bills = tuple(invoice(place, number=number) for place, number in enumerate(numbers, 1))
+    assert (await open_page(services, driver, invoices=bills)).numbered is numbered
+
+
 async def test_the_page_never_waits_for_the_provider(owner: str, driver: FakeDriver) -> None:
     tab = Tab(owner)
 
