@@ -1,12 +1,12 @@
 """Which customer a team has at a provider, and making sure that it never has two."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, literal_column, update
+from sqlalchemy import ColumnElement, and_, delete, func, literal_column, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,8 +16,8 @@ from billing_ui.billing import fetches
 from billing_ui.billing.services import Services
 from billing_ui.billing.upsert import insert_if_absent
 from billing_ui.clock import utc_now
-from billing_ui.models import Customer, Subscription, Team
-from billing_ui.models.columns import left_out
+from billing_ui.models import Customer, Invoice, PaymentMethod, Subscription, Team
+from billing_ui.models.columns import left_out, table_of
 from billing_ui.payments.driver import Driver, Drivers
 from billing_ui.payments.types import (
     CustomerDeleted,
@@ -41,6 +41,16 @@ HAS_LIVE_PLAN: Final[ColumnElement[bool]] = (
     .exists()
 )
 """Whether a customer has a live subscription, beside the customers of a query."""
+HAS_NOTHING: Final[ColumnElement[bool]] = and_(
+    *(
+        ~select(literal_column("1"))
+        .where(table_of(held).c.customer_id == col(Customer.id))
+        .correlate(Customer)
+        .exists()
+        for held in (Subscription, Invoice, PaymentMethod)
+    )
+)
+"""Whether nothing was ever bought by a customer, nor begun to be, for all we know; beside those of a query."""
 _MAX_GENERATIONS: Final = 5
 
 
@@ -278,6 +288,7 @@ async def link_customer(
     """Make an existing customer of a provider the team's, and return our id of it.
 
     Only an operator does this, knowing whose it is; the app itself never adopts a customer by its e-mail.
+    It takes the place of one that the team has and that nothing was bought with, here and at the provider.
     The customer is out of date afterwards.
 
     Args:
@@ -287,26 +298,27 @@ async def link_customer(
         ProviderRejected: the provider is neither the active nor a legacy one.
         NoCustomer: the provider knows no such customer.
         CustomerDeleted: it was deleted there.
-        InvalidRequest: there is no such team, it has another customer, or another team has this one.
+        InvalidRequest: there is no such team, it has another customer with which something was bought, or another
+            team has this one.
     """
     driver = services.drivers.get(provider) if provider else services.drivers.active
     snapshot = await driver.fetch_snapshot(provider_customer_id)
     if snapshot.customer.deleted:
         raise CustomerDeleted(f"{driver.display_name} has deleted {provider_customer_id}.")
     of_provider = driver.provider.value
+    async with services.database.read() as session:
+        rivals = await rivals_of(session, team_id, of_provider, provider_customer_id)
+    replaceable = {rival.id for rival, _ in rivals if await _has_nothing_there(driver, rival)}
     async with services.database.write() as session:
         if await session.get(Team, team_id) is None:
             raise InvalidRequest("There is no such team.")
-        theirs = await current_customer(session, team_id, (of_provider,))
-        if (
-            theirs
-            and theirs.provider == of_provider
-            and theirs.deleted_at is None
-            and theirs.provider_customer_id != provider_customer_id
-        ):
-            raise InvalidRequest(
-                f"The team already has the customer {theirs.provider_customer_id}."
-            )
+        rivals = await rivals_of(session, team_id, of_provider, provider_customer_id)
+        for rival, has_nothing in rivals:
+            if not has_nothing or rival.id not in replaceable:
+                raise InvalidRequest(
+                    f"The team already has the customer {rival.provider_customer_id}. Another one can take its "
+                    "place only if it is known to have no subscription, invoice or payment method."
+                )
         query = (
             select(Customer)
             .where(
@@ -320,14 +332,49 @@ async def link_customer(
         )
         if customer.team_id not in (None, team_id):
             raise InvalidRequest(f"Another team has the customer {provider_customer_id}.")
-        if customer.team_id is None:
-            customer.generation = await _next_generation(session, team_id, of_provider)
-            customer.team_id = team_id
-        session.add(customer)
-        await session.flush()
+        await give_to_team(session, customer, team_id, (rival for rival, _ in rivals))
         # Counted by the database: a number read here may be another process's past.
         await fetches.mark_out_of_date(session, Customer, customer.id)
         return customer.id
+
+
+async def rivals_of(
+    session: AsyncSession, team_id: UUID, provider: str, provider_customer_id: str
+) -> Sequence[tuple[Customer, bool]]:
+    """Return the customers that a team has at a provider besides one, and of each whether it has nothing."""
+    query = select(Customer, HAS_NOTHING).where(
+        Customer.team_id == team_id,
+        Customer.provider == provider,
+        Customer.provider_customer_id != provider_customer_id,
+        col(Customer.deleted_at).is_(None),
+    )
+    return (await session.exec(query)).all()
+
+
+async def give_to_team(
+    session: AsyncSession, customer: Customer, team_id: UUID, rivals: Iterable[Customer]
+) -> None:
+    """Make a customer the team's newest one.
+
+    Args:
+        customer: nobody's, or the team's already.
+        rivals: the team's others at the same provider, which stay as what it once had.
+    """
+    newer = any(rival.generation > customer.generation for rival in rivals)
+    if customer.team_id is None or newer:
+        customer.generation = await _next_generation(session, team_id, customer.provider)
+        customer.team_id = team_id
+    session.add(customer)
+    await session.flush()
+
+
+async def _has_nothing_there(driver: Driver, customer: Customer) -> bool:
+    try:
+        found = await driver.fetch_snapshot(customer.provider_customer_id or "")
+    except NoCustomer:
+        # Of another account, perhaps: what it has there, nobody can tell.
+        return False
+    return not (found.subscriptions or found.payment_methods or found.invoices)
 
 
 async def _next_generation(session: AsyncSession, team_id: UUID, provider: str) -> int:

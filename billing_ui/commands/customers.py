@@ -35,8 +35,17 @@ def link(
 
     async def connect(services: Services) -> None:
         found = await teams.find_team(services.database, team)
+        of_provider = (provider or services.settings.payment_provider).value
+        async with services.database.read() as session:
+            before = await current_customer(session, found.id, (of_provider,))
         customer_id = await link_customer(services, found.id, customer, provider)
         typer.echo(f"Linked {customer} to {found.name} ({found.id}).")
+        if before and before.provider == of_provider and before.id != customer_id:
+            typer.echo(
+                f"It takes the place of {before.provider_customer_id}, with which nothing was bought."
+                if before.deleted_at is None
+                else f"It takes the place of {before.provider_customer_id}, which was deleted."
+            )
         await sync_one(services, customer_id)
 
     run(connect, provider=True, tells=True)

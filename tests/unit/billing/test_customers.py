@@ -16,6 +16,7 @@ from billing_ui.billing.customers import (
     mark_customer_out_of_date,
 )
 from billing_ui.billing.services import Services
+from billing_ui.billing.sync import sync_customer
 from billing_ui.clock import utc_now
 from billing_ui.models import Customer
 from billing_ui.payments.types import (
@@ -24,7 +25,15 @@ from billing_ui.payments.types import (
     NoCustomer,
     ProviderUnavailable,
 )
-from tests.unit.billing.factories import Account, new_account, snapshot
+from tests.unit.billing.factories import (
+    Account,
+    card,
+    ended,
+    invoice,
+    new_account,
+    snapshot,
+    subscription,
+)
 from tests.unit.billing.fake_driver import FakeDriver
 
 
@@ -243,6 +252,50 @@ async def test_a_team_with_a_customer_gets_no_second_one(
     driver.has(snapshot(customer="cus_2"))
     with pytest.raises(InvalidRequest, match="already has the customer cus_1"):
         await link_customer(services, account.team_id, "cus_2")
+
+
+async def test_a_customer_that_nothing_was_bought_with_gives_way_to_the_one_that_is_linked(
+    services: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(services, customer="cus_1")
+    driver.has(snapshot(customer="cus_1"))
+    driver.has(snapshot(subscription(), customer="cus_2"))
+    customer_id = await link_customer(services, account.team_id, "cus_2")
+    async with services.database.read() as session:
+        customer = await current_customer(session, account.team_id, ("stripe",))
+    assert customer
+    assert (customer.id, customer.generation) == (customer_id, 2)
+    # Nothing is lost: what the other one once had would still be the team's.
+    assert {one.team_id for one in await customers(services)} == {account.team_id}
+    # Saying it again is harmless, and so is changing one's mind before anything was bought.
+    assert await link_customer(services, account.team_id, "cus_2") == customer_id
+    assert len(await customers(services)) == 2
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        {"subscriptions": (ended(),)},
+        {"payment_methods": (card(),)},
+        {"invoices": (invoice(status="void"),)},
+    ],
+)
+@pytest.mark.parametrize("known", ["here", "there"])
+async def test_a_customer_with_anything_gives_way_to_none(
+    holds: dict[str, Any], known: str, services: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(services, customer="cus_1")
+    driver.has(snapshot(customer="cus_1").model_copy(update=holds))
+    if known == "here":
+        assert account.customer
+        await sync_customer(services, account.customer)
+        driver.has(snapshot(customer="cus_1"))
+    driver.has(snapshot(customer="cus_2"))
+    with pytest.raises(InvalidRequest, match="already has the customer cus_1") as caught:
+        await link_customer(services, account.team_id, "cus_2")
+    assert str(caught.value).endswith(
+        "only if it is known to have no subscription, invoice or payment method."
+    )
 
 
 async def test_linking_what_does_not_exist_is_refused(

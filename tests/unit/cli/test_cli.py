@@ -198,6 +198,25 @@ def test_a_customer_is_linked_after_it_was_found_at_the_provider(
         assert session.exec(select(Subscription)).one().status == "active"
 
 
+def test_a_customer_with_nothing_gives_way_to_another_and_one_with_a_plan_does_not(
+    file: Path, sandbox_url: str
+) -> None:
+    create()
+    with httpx.Client(
+        base_url=sandbox_url, trust_env=False, headers={"Authorization": "Bearer sk_test_tests"}
+    ) as client:
+        empty = client.post("/v1/customers", data={"name": "Acme"}).json()["id"]
+    paying, other = new_customer(sandbox_url), new_customer(sandbox_url)
+    first = run("customers", "link", "--team", "Acme", "--customer", empty)
+    assert "takes the place" not in first.output
+    second = run("customers", "link", "--team", "Acme", "--customer", paying)
+    assert second.exit_code == 0, second.output
+    assert f"It takes the place of {empty}, with which nothing was bought." in second.output
+    third = run("customers", "link", "--team", "Acme", "--customer", other)
+    assert third.exit_code == 1
+    assert f"The team already has the customer {paying}." in third.stderr
+
+
 def test_a_customer_the_provider_does_not_know_is_not_linked(file: Path) -> None:
     create()
     result = run("customers", "link", "--team", "Acme", "--customer", "cus_none")
