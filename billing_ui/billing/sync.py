@@ -24,6 +24,7 @@ from billing_ui.billing.fetches import (
     begin_fetch,
     reach,
 )
+from billing_ui.billing.purchases import claim_purchase
 from billing_ui.billing.recorded_changes import record_changes
 from billing_ui.billing.services import Services
 from billing_ui.billing.stored_rows import customer_details, write_rows
@@ -212,6 +213,7 @@ async def _fetch_and_apply(
     outcome, began = SyncOutcome.FAILED, time.perf_counter()
     try:
         snapshot = await _fetch_snapshot(services, customer, invoices)
+        team_id = customer.team_id or await claim_purchase(services, customer)
         async with services.database.write() as session:
             changes = await apply_snapshot(session, customer_id, snapshot, fetch, source)
         outcome = SyncOutcome.APPLIED
@@ -227,10 +229,10 @@ async def _fetch_and_apply(
         raise
     finally:
         sync_finished(customer.provider, time.perf_counter() - began, outcome)
-    if customer.team_id is not None:
+    if team_id is not None:
         # What was marked in bulk was not known to have changed, so nobody knows since when it had.
         since = customer.marked_at if customer.urgency < Urgency.BULK else None
-        await services.live.publish(customer.team_id, since=since)
+        await services.live.publish(team_id, since=since)
     return SyncResult(snapshot, changes)
 
 

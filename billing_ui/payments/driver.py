@@ -1,9 +1,10 @@
 """The driver signature: what a payment provider must be able to do, and the choice of the active one."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
+from uuid import UUID
 
 from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.types import (
@@ -176,6 +177,21 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Close the connections to the provider."""
+        ...
+
+
+@runtime_checkable
+class TellsBuyers(Protocol):
+    """What a driver can do besides, whose provider lets a purchase land on another customer than was named."""
+
+    async def team_of_purchase(
+        self, customer_id: str, events: Iterable[Mapping[str, Any]]
+    ) -> UUID | None:
+        """Return the team whose purchase made a customer, None where that is not proved beyond doubt.
+
+        Args:
+            events: the payloads of events about the customer, as they were verified and stored.
+        """
         ...
 
 

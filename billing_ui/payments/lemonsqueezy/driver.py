@@ -4,8 +4,9 @@ import hmac
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 from billing_ui.clock import from_unix, utc_now
 from billing_ui.payments.inspection import Expected, Finding
@@ -267,7 +268,8 @@ class LemonSqueezyDriver:
 
         Lemon Squeezy finds the customer of a purchase by the e-mail that is given there. It is filled in with
         that of our customer, but cannot be fixed (https://lemonsqueezy.nolt.io/756): somebody who changes it
-        buys as another customer, and only `custom_data` in the purchase's events says which team that was for.
+        buys as another customer, and only `custom_data` in the purchase's events says which team that was for
+        (see `team_of_purchase`).
         There is no link back for who changes their mind, and no way to close a checkout that was left open in
         another tab.
         """
@@ -290,7 +292,7 @@ class LemonSqueezyDriver:
     async def _create_checkout(
         self, request: StartCheckoutInput, customer: CustomerAttributes
     ) -> One:
-        variant = _variant_id(request.price_id)
+        variant, opened_at = _variant_id(request.price_id), utc_now()
         attributes = {
             "product_options": {
                 "redirect_url": request.success_url,
@@ -301,13 +303,10 @@ class LemonSqueezyDriver:
                 "email": customer.email,
                 "name": customer.name,
                 # Lemon Squeezy takes text only.
-                "custom": {
-                    "team_id": str(request.payer.team_id),
-                    "generation": str(request.payer.generation),
-                },
+                "custom": mapping.purchase_data(request.payer, opened_at, self._mark_key),
                 "variant_quantities": [{"variant_id": variant, "quantity": request.quantity}],
             },
-            "expires_at": (utc_now() + CHECKOUT_LIFETIME).isoformat(timespec="seconds"),
+            "expires_at": (opened_at + CHECKOUT_LIFETIME).isoformat(timespec="seconds"),
         }
         owners = {"store": ("stores", self._store_id), "variant": ("variants", request.price_id)}
         try:
@@ -393,6 +392,30 @@ class LemonSqueezyDriver:
                 ) from None
             self._store_currency = store.currency.lower()
         return self._store_currency
+
+    async def team_of_purchase(
+        self, customer_id: str, events: Iterable[Mapping[str, Any]]
+    ) -> UUID | None:
+        """Return the team whose checkout made a customer, None where that is not proved beyond doubt.
+
+        What we signed says for which team a checkout was opened. Yet who buys there may give anybody's e-mail,
+        and gets whatever customer has it. So the customer must have come to be while the checkout was open.
+
+        Args:
+            events: the payloads of events about the customer, as they were verified and stored.
+        """
+        found = {mark for event in events if (mark := mapping.purchaser_of(event, self._mark_key))}
+        if not found:
+            return None
+        with translated():
+            answer = await self._get_customer(customer_id)
+        made_at = parsed(CustomerAttributes, answer.data).attributes.created_at
+        teams = {
+            team_id
+            for team_id, opened_at in found
+            if opened_at <= made_at <= opened_at + CHECKOUT_LIFETIME
+        }
+        return teams.pop() if len(teams) == 1 else None
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """Check a webhook's signature over its raw body and return its event."""

@@ -2,9 +2,11 @@
 
 import hmac
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from billing_ui.clock import from_unix
 from billing_ui.payments.lemonsqueezy.resources import (
     CustomerAttributes,
     InvoiceAttributes,
@@ -86,6 +88,52 @@ def _marked_for(customer: CustomerAttributes, key: bytes) -> tuple[UUID, int] | 
             wanted = _mark(*found, customer.email, key)
             return found if hmac.compare_digest(wanted.encode(), city.encode()) else None
     return None
+
+
+def purchase_data(payer: Payer, opened_at: datetime, key: bytes) -> dict[str, str]:
+    """Return what a checkout is given, and brings back with every event of its purchase: for which team it is.
+
+    Anybody can make up a checkout for the store, with whatever data: hence the signature.
+
+    Args:
+        opened_at: when the checkout is opened (UTC).
+        key: what the marks of our customers are signed with.
+    """
+    said = {
+        "team_id": str(payer.team_id),
+        "generation": str(payer.generation),
+        "opened_at": str(int(opened_at.timestamp())),
+    }
+    return said | {"mark": _purchase_mark(*said.values(), key=key)}
+
+
+def purchaser_of(event: Mapping[str, Any], key: bytes) -> tuple[UUID, datetime] | None:
+    """Return for which team an event's purchase was made, and when its checkout was opened (UTC).
+
+    Args:
+        event: as it was stored.
+        key: what `purchase_data` was signed with; None is returned of data that it did not sign.
+    """
+    match event:
+        case {
+            "meta": {
+                "custom_data": {
+                    "team_id": str(team_id),
+                    "generation": str(generation),
+                    "opened_at": str(opened_at),
+                    "mark": str(mark),
+                }
+            }
+        }:
+            wanted = _purchase_mark(team_id, generation, opened_at, key=key)
+            if hmac.compare_digest(wanted.encode(), mark.encode()):
+                return UUID(team_id), from_unix(int(opened_at))
+    return None
+
+
+def _purchase_mark(*said: str, key: bytes) -> str:
+    # Begun as no mark of a customer is: those can be read in a billing address.
+    return hmac.digest(key, f"{_MARK} purchase/{'/'.join(said)}".encode(), "sha256").hex()[:32]
 
 
 # ---------------------------------------------------------------- a customer and what it has

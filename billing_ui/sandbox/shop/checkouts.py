@@ -91,7 +91,8 @@ class Checkouts(Subscriptions):
 
         Args:
             checkout_id: Which.
-            email: The buyer's e-mail address, where the checkout has none.
+            email: The buyer's e-mail address, where the checkout has none or they changed it. That of
+                a customer whom the checkout is for stays as it is.
             number: The card's; see `add_card`. The customer's default card is charged when None.
             exp_month: See `add_card`.
             exp_year: See `add_card`.
@@ -139,7 +140,7 @@ class Checkouts(Subscriptions):
     def _buyer(self, checkout: Checkout, email: str | None) -> Customer:
         if checkout.customer is not None:
             return self.living_customer(checkout.customer)
-        address = checkout.email or email
+        address = email or checkout.email
         if not address:
             raise Impossible("An e-mail address is needed.")
         known = self.customer_by_external_id(checkout.external_id) if checkout.external_id else None

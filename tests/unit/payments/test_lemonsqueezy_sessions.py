@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from billing_ui.clock import utc_now
-from billing_ui.payments.lemonsqueezy import LemonSqueezyDriver
+from billing_ui.clock import from_unix, utc_now
+from billing_ui.payments.lemonsqueezy import LemonSqueezyDriver, mapping
 from billing_ui.payments.types import (
     FlowType,
     InvalidRequest,
@@ -144,7 +144,13 @@ async def test_a_checkout_is_filled_in_and_says_whose_it_is(
     # As it is now: by this e-mail Lemon Squeezy finds the customer of the purchase.
     assert (made.email, made.name) == ("new@northwind.example", "Northwind Labs")
     assert (made.price, made.quantity, made.success_url) == (plan.id, 3, RETURN_URL)
-    assert made.metadata == {"team_id": str(request.payer.team_id), "generation": "1"}
+    opened_at = from_unix(int(made.metadata["opened_at"]))
+    assert opened_at <= utc_now() < opened_at + timedelta(minutes=1)
+    assert made.metadata == mapping.purchase_data(request.payer, opened_at, driver._mark_key)
+    assert made.metadata["team_id"] == str(request.payer.team_id)
+    event = {"meta": {"custom_data": made.metadata}}
+    assert mapping.purchaser_of(event, driver._mark_key) == (request.payer.team_id, opened_at)
+    assert mapping.purchaser_of(event, b"another key") is None
     assert made.extra["product_options"]["enabled_variants"] == [int(plan.id)]
     assert checkout.expires_at is not None
     assert timedelta(minutes=50) < checkout.expires_at - utc_now() <= timedelta(hours=1)
