@@ -11,6 +11,7 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.customers import (
+    choose_customer,
     current_customer,
     ensure_customer,
     live_subscriptions,
@@ -89,7 +90,7 @@ async def open_checkout(
     currency = currency.lower() if currency else None
     _check(product, price, quantity, currency)
     await services.limits.count_call(identity)
-    await _refuse_beside_legacy_plan(services, team_id)
+    await _refuse_beside_another_plan(services, team_id)
     visit_id = uuid4()
     back = absolute_url(services.settings, return_to or PRICING_PAGE)
     for _ in range(_MAX_GENERATIONS):
@@ -139,22 +140,26 @@ async def _start(
     return await services.drivers.active.start_checkout(request)
 
 
-async def _refuse_beside_legacy_plan(services: Services, team_id: UUID) -> None:
-    """Make sure that the team has no live plan at a legacy provider.
+async def _refuse_beside_another_plan(services: Services, team_id: UUID) -> None:
+    """Make sure that the team has no live plan with any customer but the one it buys with, which `_start` looks at.
 
     Raises:
         InvalidRequest: it has.
-        ProviderUnavailable: that provider cannot tell.
+        ProviderUnavailable: a provider cannot tell.
     """
+    active, *_ = served = services.settings.served_providers
     query = select(Customer).where(
         Customer.team_id == team_id,
-        col(Customer.provider).in_(services.settings.legacy_providers),
+        col(Customer.provider).in_(served),
         col(Customer.provider_customer_id).is_not(None),
         col(Customer.deleted_at).is_(None),
     )
     async with services.database.read() as session:
         found = (await session.exec(query)).all()
+    buying = choose_customer([one for one in found if one.provider == active], served)
     for customer in found:
+        if customer is buying:
+            continue
         # Of one that the provider does not know, our copy is all there is to go by.
         with suppress(NoCustomer):
             await sync_customer(services, customer.id)

@@ -109,6 +109,24 @@ async def test_a_subscription_bought_in_another_tab_counts_though_we_have_not_he
         await open_checkout(shop, account.identity, TEAM)
 
 
+async def test_a_plan_of_another_customer_that_the_team_has_at_the_provider_counts_too(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(shop, customer="cus_old")
+    async with shop.database.write() as session:
+        newer = Customer(team_id=account.team_id, provider="stripe", generation=2)
+        newer.provider_customer_id = driver.has(snapshot(customer="cus_new"))
+        session.add(newer)
+    driver.has(snapshot(customer="cus_old"))
+    await open_checkout(shop, account.identity, PRO)
+    assert [one.payer.customer_id for one in driver.checkouts] == ["cus_new"]
+    # Bought in a tab that had been open for long.
+    driver.has(snapshot(subscription(PRO), customer="cus_old"))
+    with pytest.raises(InvalidRequest, match="already has a plan"):
+        await open_checkout(shop, account.identity, TEAM)
+    assert len(driver.checkouts) == 1
+
+
 async def test_after_a_subscription_ended_another_one_can_be_bought(
     shop: Services, driver: FakeDriver
 ) -> None:
