@@ -182,7 +182,7 @@ def ask_to_cancel(
     )
 
 
-def set_already(visit: Visit) -> Response:
+def already_canceling(visit: Visit) -> Response:
     """Say that the plan is canceled already."""
     return visit.stopped(409, "Your plan is already set to cancel", "Nothing was changed.")
 

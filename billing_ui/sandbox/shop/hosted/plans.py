@@ -125,7 +125,7 @@ def ask_to_cancel(visit: Visit, form: Form) -> Response:
     """Say until when the plan stays and ask why."""
     subscription = visit.subscription()
     if subscription.cancel_at_period_end:
-        return plans.set_already(visit)
+        return plans.already_canceling(visit)
     name = visit.shop.get(Product, subscription.product).name
     end = visit.formats.date(subscription.period_end)
     return plans.ask_to_cancel(visit, subscription.id, name, end, CANCELLATION_REASONS)

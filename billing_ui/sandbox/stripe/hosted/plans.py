@@ -215,7 +215,7 @@ def ask_to_cancel(visit: Visit, form: Form) -> Response:
     feature = visit.feature("subscription_cancel")
     subscription = visit.subscription()
     if is_canceling(subscription):
-        return plans.set_already(visit)
+        return plans.already_canceling(visit)
     at_once = feature["mode"] == "immediately"
     end = "" if at_once else visit.formats.date(period_end(subscription))
     name, reasons = _name(visit, subscription), _reasons(feature)
