@@ -102,5 +102,10 @@ def counted_units(unit_label: str | None) -> str:
     """Return what a quantity counts, at the start of a sentence: "seat" is "Seats", None is "Quantity"."""
     if not unit_label:
         return "Quantity"
-    label = unit_label[0].upper() + unit_label[1:]
-    return label if label.isupper() or label.endswith("s") else f"{label}s"
+    units = several(unit_label)
+    return units[0].upper() + units[1:]
+
+
+def several(unit_label: str) -> str:
+    """Return what more than one of a unit are called, within a sentence: "seat" is "seats"."""
+    return unit_label if unit_label.isupper() or unit_label.endswith("s") else f"{unit_label}s"

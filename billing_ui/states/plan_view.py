@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from billing_ui.billing.summary import BillingSummary, PlanItem, PlanSummary
-from billing_ui.billing.words import counted_units
+from billing_ui.billing.words import counted_units, several
 from billing_ui.i18n import Reader
 from billing_ui.payments.types import NextInvoice, SubscriptionState
 from billing_ui.states.badges import Badge, plan_badge
@@ -115,9 +115,7 @@ def per_interval(interval: str | None, count: int) -> str:
 
 def counted(quantity: int, unit_label: str, reader: Reader) -> str:
     """Return a quantity and what it counts, such as "24 seats"."""
-    units = counted_units(unit_label)
-    many = units if units.isupper() else units[0].lower() + units[1:]
-    return reader.plural(quantity, unit_label, many)
+    return reader.plural(quantity, unit_label, several(unit_label))
 
 
 def _is_charged(plan: PlanSummary, *, can_pay: bool) -> bool:

@@ -13,6 +13,7 @@ from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.portal import open_switch
 from billing_ui.billing.pricing import Pricing, load_pricing
 from billing_ui.billing.services import Services, current_services
+from billing_ui.billing.words import several
 from billing_ui.i18n import Reader
 from billing_ui.payments.types import MAX_QUANTITY, InvalidRequest, PaymentError
 from billing_ui.states.addresses import PRICING
@@ -221,7 +222,9 @@ async def _show(state: PricingState, identity: Identity | None) -> bool:
     state.currencies = currency_choices(pricing)
     counting = next((each for each in pricing.products if each.unit_label), None)
     state.unit_heading = (
-        f"{counting.name} {counting.unit_label}s" if counting and counting.unit_label else ""
+        f"{counting.name} {several(counting.unit_label)}"
+        if counting and counting.unit_label
+        else ""
     )
     state.unit = (counting.unit_label or "") if counting else ""
     seats = state.seats

@@ -49,6 +49,31 @@ async def test_more_seats_are_a_switch_and_the_total_follows(owner: str) -> None
     assert (team.total, team.action) == ("$500.00 per month", "Switch to 25 seats")
 
 
+@pytest.mark.parametrize(
+    ("unit", "heading", "two"),
+    [
+        ("seat", "Team seats", "for 2 seats"),
+        ("GB", "Team GB", "for 2 GB"),
+        ("credits", "Team credits", "for 2 credits"),
+        ("API call", "Team API calls", "for 2 API calls"),
+    ],
+)
+async def test_what_is_counted_is_called_as_several_of_it_are(
+    services: Services, driver: FakeDriver, unit: str, heading: str, two: str
+) -> None:
+    products = [
+        one.model_copy(update={"unit_label": unit}) if one.unit_label else one
+        for one in driver.catalog.products
+    ]
+    driver.catalog = driver.catalog.model_copy(update={"products": tuple(products)})
+    await refresh_catalog(services)
+    tab = Tab(None, path="/pricing")
+    await tab.send(PricingState.load)
+    await tab.send(PricingState.one_seat_more)
+    assert (await tab.state(PricingState)).unit_heading == heading
+    assert (await shown(tab))["Team"].total_note == two
+
+
 @pytest.mark.parametrize("typed", ["", "0", "-3", "1.5", "²", "٣", "1e3", "abc", "9999999"])
 async def test_what_is_no_number_of_seats_is_not_counted(owner: str, typed: str) -> None:
     tab = Tab(owner)
