@@ -287,6 +287,18 @@ def test_a_checkout_makes_its_buyer_or_takes_the_known_one(shop: Shop) -> None:
     assert types(shop)[-1] == "checkout_completed"
 
 
+def test_a_buyer_may_give_another_email_than_a_checkout_was_filled_in_with(shop: Shop) -> None:
+    price, known = seats(shop), shop.create_customer("known@example.com")
+    filled_in = shop.open_checkout(price.id, email=known.email)
+    bought = shop.complete_checkout(filled_in.id, email="new@example.com", number=MASTERCARD)
+    assert shop.get(Customer, bought.customer).email == "new@example.com"
+    fixed = shop.open_checkout(price.id, customer_id=known.id)
+    assert (
+        shop.complete_checkout(fixed.id, email="x@example.com", number=MASTERCARD).customer
+        == known.id
+    )
+
+
 def test_a_checkout_whose_card_fails_leaves_nobody_behind(shop: Shop) -> None:
     checkout = shop.open_checkout(seats(shop).id, email="new@example.com")
     with pytest.raises(PaymentFailed):
