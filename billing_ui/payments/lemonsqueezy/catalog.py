@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from html.parser import HTMLParser
-from typing import Final, Literal
+from typing import Final
 
+from billing_ui.payments.catalog import days, in_shown_order, interval_of
 from billing_ui.payments.lemonsqueezy.client import Client, parsed
 from billing_ui.payments.lemonsqueezy.mapping import unit_amount, unit_label
 from billing_ui.payments.lemonsqueezy.resources import (
@@ -18,14 +19,6 @@ from billing_ui.payments.lemonsqueezy.resources import (
 from billing_ui.payments.types import CatalogPrice, CatalogProduct, CatalogSnapshot
 from billing_ui.settings import Provider
 
-_INTERVALS: Final[tuple[Literal["day", "week", "month", "year"], ...]] = (
-    "day",
-    "week",
-    "month",
-    "year",
-)
-_DAYS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
-_NEVER: Final = 10**9
 _BLOCKS: Final = frozenset({"p", "div", "br", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6"})
 
 
@@ -154,12 +147,12 @@ def catalog_of(
         by_product.setdefault(str(variant.attributes.product_id), []).append(variant)
     newest = _newest_by_variant(prices)
     oldest_first = sorted(products, key=lambda product: (product.attributes.created_at, product.id))
-    made = [
-        _product_of(product, by_product.get(product.id, ()), newest, currency)
+    # There is nowhere to say which position a product has.
+    made = (
+        (_product_of(product, by_product.get(product.id, ()), newest, currency), "")
         for product in oldest_first
-    ]
-    made.sort(key=_daily_cost)
-    return CatalogSnapshot(provider=Provider.LEMONSQUEEZY, products=tuple(made))
+    )
+    return CatalogSnapshot(provider=Provider.LEMONSQUEEZY, products=in_shown_order(made))
 
 
 def _product_of(
@@ -210,23 +203,13 @@ def _price_of(
         active=active,
         currency=currency,
         amounts={} if amount is None else {currency: amount},
-        interval=next((known for known in _INTERVALS if known == interval), None),
+        interval=interval_of(interval),
         interval_count=price.renewal_interval_quantity or 1,
     )
 
 
-def _days(price: PriceAttributes) -> int:
-    days = _DAYS.get(price.renewal_interval_unit or "", _NEVER)
-    return days * (price.renewal_interval_quantity or 1)
-
-
-def _daily_cost(product: CatalogProduct) -> float:
-    costs = (
-        price.amounts[price.currency] / (_DAYS[price.interval] * price.interval_count)
-        for price in product.prices
-        if price.active and price.interval and price.currency in price.amounts
-    )
-    return min(costs, default=float(_NEVER))
+def _days(price: PriceAttributes) -> float:
+    return days(price.renewal_interval_unit, price.renewal_interval_quantity or 1)
 
 
 class _Reader(HTMLParser):

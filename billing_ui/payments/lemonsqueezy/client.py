@@ -1,41 +1,27 @@
 """The way to Lemon Squeezy: its JSON:API over HTTP, with timeouts and retries, and its failures as our named errors."""
 
-import asyncio
-import random
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from billing_ui import metrics
+from billing_ui.payments.client import ANSWER_SECONDS, Connections, repeated, translating
 from billing_ui.payments.lemonsqueezy.resources import A, Resource, resource_of
-from billing_ui.payments.types import PaymentError, ProviderRejected, ProviderUnavailable
-from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable, whole_seconds
-from billing_ui.settings import Provider, is_loopback
+from billing_ui.payments.types import PaymentError, ProviderRejected
+from billing_ui.payments.unavailable import in_trouble, too_busy
+from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
-
-CONNECT_SECONDS: Final = 3.0
-"""How long getting a connection may take, name resolution and TLS included."""
-
-ANSWER_SECONDS: Final = 10.0
-"""How long one attempt may take, from asking for a connection to the answer's last byte."""
-
-RETRIES: Final = 2
-"""How often a call is repeated after a 5xx or a lost connection; never after a 429."""
 
 PAGE: Final = 100
 """How many objects a page of a list has, the most Lemon Squeezy gives."""
 
-_FIRST_DELAY_SECONDS: Final = 0.25
-_KEEP_ALIVE_SECONDS: Final = 60.0
 _MEDIA_TYPE: Final = "application/vnd.api+json"
 # A key of Lemon Squeezy's is a JSON web token.
 _KEY: Final = re.compile(r"\beyJ[\w.-]+|\bBearer\s+\S+")
@@ -135,15 +121,16 @@ class Client:
 
     def __init__(self, api_key: str, api_base: str) -> None:
         """Connect to nothing yet; `api_base` is without `/v1`."""
-        self._key = api_key
-        self._base = api_base
-        self._by_loop: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        headers = {
+            "Accept": _MEDIA_TYPE,
+            "Content-Type": _MEDIA_TYPE,
+            "Authorization": f"Bearer {api_key}",
+        }
+        self._connections = Connections(Provider.LEMONSQUEEZY, _NAME, api_base, headers)
 
     async def close(self) -> None:
         """Close the connections made in the running event loop."""
-        client = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        await self._connections.close()
 
     async def get(self, kind: str, id_: str, query: Mapping[str, str] | None = None) -> One:
         """Return the object of a kind, such as `customers`, that has the id.
@@ -226,74 +213,19 @@ class Client:
             ProviderUnavailable: no whole answer in time, a 5xx, or a 429.
             ProviderRejected: an answer that is not what the API is said to answer.
         """
-        attempt = 0
-        while True:
-            try:
-                response = await self._send(method, path, query, body)
-            except ProviderUnavailable:
-                if attempt == RETRIES:
-                    raise
-            else:
-                if not self._to_repeat(response) or attempt == RETRIES:
-                    return _document(response, method, path)
-            # Apart from each other, when many calls fail at once.
-            jitter = 0.5 + random.random()  # noqa: S311 - it guards nothing
-            await asyncio.sleep(_FIRST_DELAY_SECONDS * 2**attempt * jitter)
-            attempt += 1
 
-    @staticmethod
-    def _to_repeat(response: httpx.Response) -> bool:
-        # Who is told how long to wait does not stand waiting here.
-        return response.status_code >= 500 and _retry_after(response) is None
+        async def once() -> _Document:
+            response = await self._connections.request(
+                method, path, within=ANSWER_SECONDS, params=query, json=body
+            )
+            return _document(response, method, path)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Mapping[str, Any] | None,
-    ) -> httpx.Response:
-        client = await self._client()
-        began, status = time.perf_counter(), None
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                response = await client.request(method, path, params=query, json=body)
-            status = response.status_code
-        except (TimeoutError, httpx.TimeoutException):
-            _note(method, path, "timeout")
-            raise late(_NAME) from None
-        except httpx.HTTPError as error:
-            # Its own words may hold the address, and with that a query.
-            _note(method, path, type(error).__name__)
-            raise unreachable(_NAME) from None
-        finally:
-            metrics.provider_called(Provider.LEMONSQUEEZY, time.perf_counter() - began, status)
-        return response
+        return await repeated(once)
 
-    async def _client(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        client = self._by_loop.get(loop)
-        if client is None:
-            client = self._by_loop[loop] = self._open()
-            for ended in [other for other in self._by_loop if other.is_closed()]:
-                del self._by_loop[ended]
-        return client
 
-    def _open(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            base_url=self._base,
-            headers={
-                "Accept": _MEDIA_TYPE,
-                "Content-Type": _MEDIA_TYPE,
-                "Authorization": f"Bearer {self._key}",
-            },
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
-            # A redirect would carry the key to wherever it points; the API never sends one.
-            follow_redirects=False,
-            # A proxy of the environment's is for the world outside, never for this machine.
-            trust_env=not is_loopback(urlsplit(self._base).hostname or ""),
-        )
+def translated() -> AbstractContextManager[None]:
+    """Raise a refusal as the named error it is to a person; see `payments.client.translating`."""
+    return translating((Refused,), Refused.named)
 
 
 def parsed(attributes: type[A], document: object) -> Resource[A]:
@@ -333,11 +265,16 @@ def _one(document: _Document) -> One:
 def _document(response: httpx.Response, method: str, path: str) -> _Document:
     status = response.status_code
     if status >= 300:
-        _note(method, path, f"HTTP {status}")
+        log.warning(
+            "provider_call_failed",
+            provider=Provider.LEMONSQUEEZY,
+            call=f"{method} {path}",
+            status=status,
+        )
     if status == 429:
-        raise too_busy(_NAME, _retry_after(response))
+        raise too_busy(_NAME, response.headers)
     if status >= 500:
-        raise in_trouble(_NAME, retry_after=_retry_after(response))
+        raise in_trouble(_NAME, response.headers)
     if status >= 400:
         raise _refusal(response)
     if status >= 300:
@@ -366,17 +303,4 @@ def _unreadable() -> ProviderRejected:
     return ProviderRejected(
         "Lemon Squeezy answered something that this program does not understand. "
         "LEMONSQUEEZY_API_BASE must be unset, unless the provider stands elsewhere."
-    )
-
-
-def _retry_after(response: httpx.Response) -> int | None:
-    return whole_seconds(response.headers.get("retry-after", ""))
-
-
-def _note(method: str, path: str, what: str) -> None:
-    log.warning(
-        "provider_call_failed",
-        provider=Provider.LEMONSQUEEZY,
-        call=f"{method} {path}",
-        failure=what,
     )

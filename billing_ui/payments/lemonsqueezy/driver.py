@@ -1,18 +1,25 @@
 """The Lemon Squeezy driver: customers, portal and checkout, snapshots, catalogue and events."""
 
 import hmac
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from billing_ui.clock import from_unix, utc_now
+from billing_ui.payments.access import access_to, background_rate
 from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.lemonsqueezy import inspection, mapping, webhooks
 from billing_ui.payments.lemonsqueezy.catalog import fetch_catalog, fetch_store
-from billing_ui.payments.lemonsqueezy.client import Client, One, Refused, included, parsed
+from billing_ui.payments.lemonsqueezy.client import (
+    Client,
+    One,
+    Refused,
+    included,
+    parsed,
+    translated,
+)
 from billing_ui.payments.lemonsqueezy.listing import list_page
 from billing_ui.payments.lemonsqueezy.resources import (
     CheckoutAttributes,
@@ -22,6 +29,7 @@ from billing_ui.payments.lemonsqueezy.resources import (
     SubscriptionAttributes,
 )
 from billing_ui.payments.lemonsqueezy.snapshot import SNAPSHOT_CALLS, fetch_snapshot
+from billing_ui.payments.mapping import whole_number
 from billing_ui.payments.types import (
     Capabilities,
     CatalogSnapshot,
@@ -42,14 +50,7 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
     StartPortalSessionInput,
 )
-from billing_ui.settings import (
-    DEFAULT_SANDBOX_PORT,
-    SANDBOX_HOST,
-    SANDBOX_KEYS,
-    Provider,
-    Settings,
-    is_loopback,
-)
+from billing_ui.settings import Provider, Settings
 
 API_BASE: Final = "https://api.lemonsqueezy.com"
 
@@ -86,7 +87,6 @@ class LemonSqueezyDriver:
             api_base: address of the API, without `/v1`.
             webhook_secrets: signing secrets of the store's webhook, any of which may verify.
         """
-        near = is_loopback(urlsplit(api_base).hostname or "")
         self.capabilities = Capabilities(
             flows=frozenset({FlowType.PAYMENT_METHOD_UPDATE, FlowType.SUBSCRIPTION_UPDATE}),
             checkout=True,
@@ -95,7 +95,7 @@ class LemonSqueezyDriver:
             lists_by_time=False,
             payment_method_list=False,
             snapshot_calls=SNAPSHOT_CALLS,
-            background_calls_per_second=None if near else BACKGROUND_CALLS_PER_SECOND,
+            background_calls_per_second=background_rate(api_base, BACKGROUND_CALLS_PER_SECOND),
         )
         self._client = Client(api_key, api_base)
         self._store_id = store_id
@@ -110,13 +110,8 @@ class LemonSqueezyDriver:
         Raises:
             ProviderRejected: no Lemon Squeezy key is set, but another provider's is; or no store is.
         """
-        key = settings.lemonsqueezy_api_key.get_secret_value()
-        base, store = settings.lemonsqueezy_api_base, settings.lemonsqueezy_store_id
-        if settings.sandbox:
-            key, store = SANDBOX_KEYS[Provider.LEMONSQUEEZY], store or SANDBOX_STORE
-            base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
-        if not key:
-            raise ProviderRejected("Lemon Squeezy has no API key. Set LEMONSQUEEZY_API_KEY.")
+        key, base = access_to(cls.provider, cls.display_name, settings)
+        store = settings.lemonsqueezy_store_id or (SANDBOX_STORE if settings.sandbox else "")
         if not store:
             raise ProviderRejected(
                 "It is not said which Lemon Squeezy store this is for. Set LEMONSQUEEZY_STORE_ID."
@@ -439,24 +434,6 @@ class LemonSqueezyDriver:
         )
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise a refusal as the named error it is to a person; of parallel calls, the first failure."""
-    try:
-        yield
-    except Refused as error:
-        raise error.named() from None
-    except ExceptionGroup as failures:
-        raise _first(failures) from None
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    first = failures.exceptions[0]
-    if isinstance(first, ExceptionGroup):
-        return _first(first)
-    return first.named() if isinstance(first, Refused) else first
-
-
 def _taken() -> ProviderRejected:
     return ProviderRejected(
         "Lemon Squeezy already has a customer with your e-mail address, and it makes only one for each. "
@@ -465,12 +442,13 @@ def _taken() -> ProviderRejected:
 
 
 def _variant_id(price_id: str) -> int:
-    if not (price_id.isascii() and price_id.isdigit()):
+    if (found := whole_number(price_id)) is None:
         raise InvalidRequest("Lemon Squeezy has no such variant.")
-    return int(price_id)
+    return found
 
 
 def _expiry(url: str) -> datetime | None:
     """Return until when a pre-signed address is good, if it says so."""
     (said,) = parse_qs(urlsplit(url).query).get("expires", [""])[:1]
-    return from_unix(int(said)) if said.isascii() and said.isdigit() and len(said) < 12 else None
+    seconds = whole_number(said, digits=11)
+    return None if seconds is None else from_unix(seconds)

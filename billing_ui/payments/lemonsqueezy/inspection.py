@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from billing_ui.payments.inspection import Expected, Finding, fine, problem, warning
+from billing_ui.payments.inspection import Expected, Finding, fine, mode, problem, warning
 from billing_ui.payments.lemonsqueezy.catalog import fetch_catalog, fetch_store
-from billing_ui.payments.lemonsqueezy.client import Client, Refused
+from billing_ui.payments.lemonsqueezy.client import Client, Refused, translated
 from billing_ui.payments.lemonsqueezy.resources import Resource, WebhookAttributes
 from billing_ui.payments.lemonsqueezy.webhooks import NEEDED_EVENTS
 from billing_ui.payments.types import PaymentError
@@ -13,7 +13,6 @@ from billing_ui.payments.types import PaymentError
 _API_PAGE: Final = "Lemon Squeezy's dashboard under Settings → API"
 _STORES_PAGE: Final = "Lemon Squeezy's dashboard under Settings → Stores"
 _WEBHOOKS_PAGE: Final = "Lemon Squeezy's dashboard under Settings → Webhooks"
-_AGAIN: Final = "Run this again in a moment."
 
 # Of a secret Lemon Squeezy takes so many characters (https://docs.lemonsqueezy.com/api/webhooks/create-webhook).
 _SECRET_LENGTH: Final = range(6, 41)
@@ -31,14 +30,11 @@ async def inspect(
     """
     found = []
     try:
-        async for finding in _findings(client, expected, store_id, webhook_secrets):
-            found.append(finding)
+        with translated():
+            async for finding in _findings(client, expected, store_id, webhook_secrets):
+                found.append(finding)
     except PaymentError as error:
-        found.append(problem("provider", str(error), _AGAIN))
-    except Refused as error:
-        found.append(problem("provider", str(error.named()), _AGAIN))
-    except ExceptionGroup as failures:
-        found.append(problem("provider", str(failures.exceptions[0]), _AGAIN))
+        found.append(problem("provider", str(error), "Run this again in a moment."))
     return tuple(found)
 
 
@@ -90,20 +86,12 @@ def _mode(test_mode: bool | None, *, secure: bool) -> Finding:
             "Lemon Squeezy does not say whether the key is one of test or of live mode.",
             f"See in {_API_PAGE} which mode it was made in.",
         )
-    if not test_mode and not secure:
-        return problem(
-            "mode",
-            "The key is a live one, but BASE_URL is plain http: sessions travel unprotected.",
-            "Serve the dashboard over https and set BASE_URL to that address.",
-        )
-    if test_mode and secure:
-        return warning(
-            "mode",
-            "The key is a test one, but BASE_URL is a public https address: no real money moves.",
-            "For production set LEMONSQUEEZY_API_KEY to a key made in live mode, and "
-            "LEMONSQUEEZY_WEBHOOK_SECRET to the secret of the live webhook.",
-        )
-    return fine("mode", f"The key is a {'test' if test_mode else 'live'} one, which fits BASE_URL.")
+    return mode(
+        live=not test_mode,
+        secure=secure,
+        to_go_live="For production set LEMONSQUEEZY_API_KEY to a key made in live mode, and "
+        "LEMONSQUEEZY_WEBHOOK_SECRET to the secret of the live webhook.",
+    )
 
 
 async def _catalog(client: Client, store_id: str, currency: str) -> Finding:

@@ -14,6 +14,7 @@ from billing_ui.payments.lemonsqueezy.resources import (
     Resource,
     SubscriptionAttributes,
 )
+from billing_ui.payments.mapping import metadata, team_in, whole_number
 from billing_ui.payments.types import (
     Address,
     Payer,
@@ -80,11 +81,10 @@ def _marked_for(customer: CustomerAttributes, key: bytes) -> tuple[UUID, int] | 
     """Return team and generation that a customer is marked for, None when no mark of ours is good for it."""
     city = customer.city or ""
     match city.split("/"):
-        case [_, team, generation, _] if generation.isascii() and generation.isdigit():
-            try:
-                found = UUID(team), int(generation)
-            except ValueError:
-                return None
+        case [_, team, number, _] if (team_id := team_in(team)) and (
+            generation := whole_number(number)
+        ):
+            found = team_id, generation
             wanted = _mark(*found, customer.email, key)
             return found if hmac.compare_digest(wanted.encode(), city.encode()) else None
     return None
@@ -99,11 +99,7 @@ def purchase_data(payer: Payer, opened_at: datetime, key: bytes) -> dict[str, st
         opened_at: when the checkout is opened (UTC).
         key: what the marks of our customers are signed with.
     """
-    said = {
-        "team_id": str(payer.team_id),
-        "generation": str(payer.generation),
-        "opened_at": str(int(opened_at.timestamp())),
-    }
+    said = metadata(payer) | {"opened_at": str(int(opened_at.timestamp()))}
     return said | {"mark": _purchase_mark(*said.values(), key=key)}
 
 

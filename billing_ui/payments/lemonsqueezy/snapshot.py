@@ -14,11 +14,9 @@ from billing_ui.payments.lemonsqueezy.resources import (
     Resource,
     SubscriptionAttributes,
 )
+from billing_ui.payments.snapshot import INVOICES, retrieved
 from billing_ui.payments.types import NoCustomer, Snapshot, SnapshotInvoice, SubscriptionState
 from billing_ui.settings import Provider
-
-INVOICES: Final = 24
-"""How many of the newest invoices a snapshot holds."""
 
 SNAPSHOT_CALLS: Final = 3
 """How many calls a snapshot usually takes: the customer with its subscriptions, prices, and one's invoices."""
@@ -144,23 +142,20 @@ async def _with_older(
 ) -> tuple[list[Resource[InvoiceAttributes]], tuple[str, ...]]:
     """Return the newest invoices and those asked for besides, and which of these no longer exist."""
     listed = {invoice.id for invoice in newest}
-    at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def retrieve(invoice_id: str) -> Resource[InvoiceAttributes] | None:
-        async with at_once:
-            try:
-                found = await client.get("subscription-invoices", invoice_id)
-            except Refused as error:
-                if error.missing:
-                    return None
-                raise
+        try:
+            found = await client.get("subscription-invoices", invoice_id)
+        except Refused as error:
+            if error.missing:
+                return None
+            raise
         invoice = parsed(InvoiceAttributes, found.data)
         return invoice if str(invoice.attributes.customer_id) == customer_id else None
 
-    async with asyncio.TaskGroup() as group:
-        calls = {id_: group.create_task(retrieve(id_)) for id_ in asked_for if id_ not in listed}
-    found = [invoice for call in calls.values() if (invoice := call.result()) is not None]
-    gone = tuple(id_ for id_, call in calls.items() if call.result() is None)
+    found, gone = await retrieved(
+        (id_ for id_ in asked_for if id_ not in listed), retrieve, _AT_ONCE
+    )
     return [*newest, *found], gone
 
 

@@ -4,18 +4,14 @@ import hashlib
 import hmac
 from collections.abc import Collection, Mapping
 from datetime import UTC
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import AwareDatetime, BaseModel
 
 from billing_ui.payments.lemonsqueezy.mapping import without_credentials
-from billing_ui.payments.types import (
-    InvalidRequest,
-    InvalidSignature,
-    NoWebhookSecret,
-    ProviderEvent,
-)
+from billing_ui.payments.types import ProviderEvent
+from billing_ui.payments.unavailable import header
+from billing_ui.payments.webhooks import Name, verified
 
 NEEDED_EVENTS: Final = (
     "order_created",
@@ -35,11 +31,9 @@ NEEDED_EVENTS: Final = (
 """The events a webhook must be told of: whatever changes something that a snapshot holds. There are none of
 customers, products and prices by themselves (https://docs.lemonsqueezy.com/help/webhooks/event-types)."""
 
-_SIGNATURE: Final = "x-signature"
-
 
 class _Meta(BaseModel):
-    event_name: Annotated[str, Field(min_length=1, max_length=255)]
+    event_name: Name
 
 
 class _About(BaseModel):
@@ -53,7 +47,7 @@ class _About(BaseModel):
 
 class _Subject(BaseModel):
     type: str
-    id: Annotated[str, Field(min_length=1, max_length=255)]
+    id: Name
     attributes: _About
 
 
@@ -71,28 +65,20 @@ def verify(
     no time. A recording of a genuine request therefore verifies for ever. It cannot do harm: with its body it
     has the id of the event that is known already, and says nothing but that a customer may have changed.
 
-    Args:
-        secrets: the webhook's signing secrets; several while one is being replaced.
-        headers: the request's headers, in any case.
-        body: the request's body as it came.
-        store_id: our store; events of another one are foreign.
+    See `payments.webhooks.verified`.
 
-    Raises:
-        NoWebhookSecret: `secrets` holds none.
-        InvalidSignature: none of `secrets` verifies it.
-        InvalidRequest: it is signed, but not an event.
+    Args:
+        headers: the request's headers, in any case.
+        store_id: our store; events of another one are foreign.
     """
-    if not any(secrets):
-        raise NoWebhookSecret()
-    signature = next((value for name, value in headers.items() if name.lower() == _SIGNATURE), "")
-    if not any(_signed(body, signature, secret) for secret in secrets):
-        raise InvalidSignature()
-    try:
-        payload = from_json(body, allow_inf_nan=False)
-        event = _Event.model_validate(payload)
-    except (ValueError, ValidationError):
-        raise InvalidRequest("The body is not an event of Lemon Squeezy's.") from None
-    return _event_of(event, payload, body, store_id)
+    signature = header(headers, "x-signature")
+    return verified(
+        "Lemon Squeezy",
+        secrets,
+        body,
+        lambda secret: hmac.compare_digest(sign(body, secret).encode(), signature.encode()),
+        lambda payload: _event_of(payload, body, store_id),
+    )
 
 
 def sign(body: bytes, secret: str) -> str:
@@ -103,12 +89,8 @@ def sign(body: bytes, secret: str) -> str:
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
-def _signed(body: bytes, signature: str, secret: str) -> bool:
-    # With an empty secret anyone can sign.
-    return bool(secret) and hmac.compare_digest(sign(body, secret).encode(), signature.encode())
-
-
-def _event_of(event: _Event, payload: dict[str, Any], body: bytes, store_id: str) -> ProviderEvent:
+def _event_of(payload: Any, body: bytes, store_id: str) -> ProviderEvent:
+    event = _Event.model_validate(payload)
     subject, about = event.data, event.data.attributes
     foreign = about.store_id is not None and str(about.store_id) != store_id
     return ProviderEvent(

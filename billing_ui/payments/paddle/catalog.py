@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from math import inf
-from typing import Final, Literal
+from typing import Final
 
 from paddle_billing.Entities.Price import Price
 from paddle_billing.Entities.Product import Product
@@ -11,17 +11,14 @@ from paddle_billing.Entities.Shared import CatalogType
 from paddle_billing.Resources.Prices.Operations import ListPrices
 from paddle_billing.Resources.Products.Operations import ListProducts
 
-from billing_ui.payments.paddle.client import Paddle, first_failure
+from billing_ui.payments.catalog import days, in_shown_order, interval_of
+from billing_ui.payments.client import first_failure
+from billing_ui.payments.paddle.client import Paddle
 from billing_ui.payments.paddle.mapping import currency_of, text_in, value_in
 from billing_ui.payments.paddle.snapshot import ACTIVE_AND_ARCHIVED
 from billing_ui.payments.types import CatalogPrice, CatalogProduct, CatalogSnapshot
 from billing_ui.settings import Provider
 
-_INTERVALS: Final[tuple[Literal["day", "week", "month", "year"], ...]] = (
-    *("day", "week"),
-    *("month", "year"),
-)
-_DAYS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
 _STANDARD: Final = CatalogType("standard")
 
 
@@ -62,12 +59,14 @@ def catalog_of(products: Iterable[Product], prices: Iterable[Price]) -> CatalogS
     by_product: dict[str, list[Price]] = {}
     for price in sorted(prices, key=_shown_order):
         by_product.setdefault(price.product_id, []).append(price)
-    made = [
-        (_product_of(product, by_product.get(product.id, ())), product)
+    made = (
+        (
+            _product_of(product, by_product.get(product.id, ())),
+            text_in(product.custom_data, "position"),
+        )
         for product in sorted(products, key=lambda product: (product.created_at, product.id))
-    ]
-    made.sort(key=lambda pair: (_position(pair[1]), _daily_cost(pair[0])))
-    return CatalogSnapshot(provider=Provider.PADDLE, products=tuple(product for product, _ in made))
+    )
+    return CatalogSnapshot(provider=Provider.PADDLE, products=in_shown_order(made))
 
 
 def _product_of(product: Product, prices: Iterable[Price]) -> CatalogProduct:
@@ -86,7 +85,6 @@ def _product_of(product: Product, prices: Iterable[Price]) -> CatalogProduct:
 def _price_of(price: Price) -> CatalogPrice:
     currency = currency_of(price)
     cycle = price.billing_cycle
-    interval = cycle.interval.value if cycle else None
     return CatalogPrice(
         id=price.id,
         product_id=price.product_id,
@@ -94,26 +92,12 @@ def _price_of(price: Price) -> CatalogPrice:
         currency=currency,
         # In which other currency somebody pays is decided in Paddle's checkout, by their country.
         amounts={currency: int(price.unit_price.amount)},
-        interval=next((known for known in _INTERVALS if known == interval), None),
+        interval=interval_of(cycle.interval.value if cycle else None),
         interval_count=cycle.frequency if cycle else 1,
     )
 
 
-def _position(product: Product) -> float:
-    text = text_in(product.custom_data, "position")
-    return int(text) if text.isascii() and text.isdigit() else inf
-
-
-def _daily_cost(product: CatalogProduct) -> float:
-    costs = (
-        price.amounts[price.currency] / (_DAYS[price.interval] * price.interval_count)
-        for price in product.prices
-        if price.active and price.interval
-    )
-    return min(costs, default=inf)
-
-
 def _shown_order(price: Price) -> tuple[float, float, str]:
     cycle = price.billing_cycle
-    days = _DAYS.get(cycle.interval.value, inf) * cycle.frequency if cycle else inf
-    return days, -price.created_at.timestamp(), price.id
+    lasting = days(cycle.interval.value, cycle.frequency) if cycle else inf
+    return lasting, -price.created_at.timestamp(), price.id

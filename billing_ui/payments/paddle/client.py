@@ -5,9 +5,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -19,28 +18,20 @@ from paddle_billing.Resources.Shared.Operations import OrderBy, Pager
 from requests.adapters import HTTPAdapter
 
 from billing_ui import metrics
+from billing_ui.payments.client import ANSWER_SECONDS, CONNECT_SECONDS, repeated
 from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.types import PaymentError, ProviderRejected, ProviderUnavailable
 from billing_ui.payments.unavailable import (
     UNCHANGED,
+    Fleeting,
     in_trouble,
     late,
     too_busy,
     unreachable,
-    whole_seconds,
 )
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
-
-CONNECT_SECONDS = 3.0
-"""How long getting a connection may take."""
-
-ANSWER_SECONDS = 10.0
-"""How long one attempt may take, from asking for a connection to the answer's last byte."""
-
-RETRIES = 2
-"""How often a call is repeated after a conflict, a 5xx or a lost connection; never after a 429 or a timeout."""
 
 PAGE = 200
 """How many objects a page of a list has; where Paddle gives fewer, it says that there are more."""
@@ -48,7 +39,6 @@ PAGE = 200
 THREADS = 16
 """How many calls can be under way at once; further ones wait."""
 
-_BACKOFF_SECONDS = 0.25
 _KEY = re.compile(r"\bpdl_[\w*]+")
 
 T = TypeVar("T")
@@ -84,13 +74,8 @@ class Refused(ProviderRejected):
         return self.status in (400, 404)
 
 
-class _Failure(Exception):
-    """What went wrong in a thread: the named error, and whether trying again may mend it."""
-
-    def __init__(self, error: PaymentError, *, again: bool = False) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.again = again
+class _Conflict(Refused):
+    """Something else was being done to the same thing at the same moment."""
 
 
 # ---------------------------------------------------------------- one connection
@@ -131,7 +116,7 @@ class Session(requests.Session):
         """Send one request and return its answer, which is a JSON object with `data`.
 
         Raises:
-            _Failure: there is no such answer.
+            PaymentError: there is no such answer.
         """
         began, status = time.perf_counter(), None
         try:
@@ -144,20 +129,17 @@ class Session(requests.Session):
                 allow_redirects=False,
             )
             status = response.status_code
+        # Left out of the traceback: they carry the request's headers.
         except requests.Timeout:
-            raise _Failure(late("Paddle")) from None
+            raise late("Paddle") from None
         except requests.RequestException:
-            # Left out of the traceback: it carries the request's headers.
-            error = unreachable("Paddle")
-            raise _Failure(error, again=True) from None
+            raise unreachable("Paddle") from None
         finally:
             metrics.provider_called(Provider.PADDLE, time.perf_counter() - began, status)
         if status >= 400:
             raise _refusal(response)
         if status >= 300 or not _is_answer(response):
-            raise _Failure(
-                ProviderUnavailable(f"What answered in Paddle's place is not Paddle.{UNCHANGED}")
-            )
+            raise ProviderUnavailable(f"What answered in Paddle's place is not Paddle.{UNCHANGED}")
         return response
 
 
@@ -181,7 +163,7 @@ def _json_of(response: requests.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _refusal(response: requests.Response) -> _Failure:
+def _refusal(response: requests.Response) -> PaymentError:
     status, body = response.status_code, _json_of(response)
     said = body.get("error")
     said = said if isinstance(said, dict) else {}
@@ -195,16 +177,13 @@ def _refusal(response: requests.Response) -> _Failure:
         provider_request=request_id,
     )
     if status == 429:
-        return _Failure(too_busy("Paddle", _retry_after(response)))
+        return too_busy("Paddle", response.headers)
     if status >= 500:
-        error = in_trouble("Paddle", retry_after=_retry_after(response))
-        return _Failure(error, again=True)
+        return in_trouble("Paddle", response.headers)
+    kind = _Conflict if code in ("conflict", "concurrent_modification") else Refused
     detail = _detail(said)
-    return _Failure(
-        Refused(
-            _sentence(status, code, detail, request_id), status=status, code=code, detail=detail
-        ),
-        again=code in ("conflict", "concurrent_modification"),
+    return kind(
+        _sentence(status, code, detail, request_id), status=status, code=code, detail=detail
     )
 
 
@@ -227,10 +206,6 @@ def _sentence(status: int, code: str, detail: str, request_id: str) -> str:
             "Whoever runs the site must set PADDLE_API_KEY to a valid one."
         )
     return f"Paddle refused the request: {said}"
-
-
-def _retry_after(response: requests.Response) -> int | None:
-    return whole_seconds(response.headers.get("Retry-After", ""))
 
 
 # ---------------------------------------------------------------- all connections
@@ -258,6 +233,11 @@ class Page(Generic[T]):
     more: bool
 
     @property
+    def pairs(self) -> list[tuple[T, dict[str, Any]]]:
+        """What the SDK read, each with its JSON."""
+        return list(zip(self.items, self.raw, strict=True))
+
+    @property
     def last_id(self) -> str | None:
         """The id to go on after."""
         last = self.raw[-1] if self.raw else {}
@@ -283,14 +263,7 @@ class Paddle:
             Refused: Paddle answered 4xx.
             ProviderUnavailable: it cannot be reached, is late, failed, or asks to wait.
         """
-        for attempt in range(RETRIES + 1):
-            try:
-                return await self._attempt(operation)
-            except _Failure as failure:
-                if not failure.again or attempt == RETRIES:
-                    raise failure.error from None
-            await asyncio.sleep(_BACKOFF_SECONDS * 2**attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await repeated(lambda: self._attempt(operation), after=(Fleeting, _Conflict))
 
     async def page(
         self,
@@ -367,19 +340,15 @@ class Paddle:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await loop.run_in_executor(threads, self._run, operation)
         except TimeoutError:
-            raise _Failure(late("Paddle")) from None
+            raise late("Paddle") from None
 
     def _run(self, operation: Callable[[Client], T]) -> T:
         try:
             return operation(self._client())
-        except _Failure:
-            raise
         except (KeyError, TypeError, ValueError, AttributeError):
             log.exception("provider_answer_unreadable", provider=Provider.PADDLE)
-            raise _Failure(
-                ProviderRejected(
-                    "Paddle answered something that this version can't read. An update may help."
-                )
+            raise ProviderRejected(
+                "Paddle answered something that this version can't read. An update may help."
             ) from None
 
     def _client(self) -> Client:
@@ -393,15 +362,6 @@ class Paddle:
             with self._lock:
                 self._sessions.append(session)
         return client
-
-
-@contextmanager
-def first_failure() -> Iterator[None]:
-    """Raise of parallel calls' failures the first one alone."""
-    try:
-        yield
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
 
 
 async def unless_missing(call: Coroutine[Any, Any, Page[T]]) -> Page[T]:

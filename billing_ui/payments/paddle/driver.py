@@ -4,14 +4,11 @@ import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from paddle_billing import Client
 from paddle_billing.Entities.Customer import Customer
 from paddle_billing.Entities.CustomerPortalSession import CustomerPortalSession
-from paddle_billing.Entities.Shared import (
-    CustomData,
-)
+from paddle_billing.Entities.Shared import CustomData
 from paddle_billing.Resources.CustomerPortalSessions.Operations import CreateCustomerPortalSession
 from paddle_billing.Resources.Customers.Operations import CreateCustomer
 from paddle_billing.Resources.Events.Operations import ListEvents
@@ -19,7 +16,9 @@ from paddle_billing.Resources.Shared.Operations import OrderBy, Pager
 from paddle_billing.Resources.Subscriptions.Operations import ListSubscriptions
 from paddle_billing.Undefined import Undefined
 
+from billing_ui.payments.access import access_to, background_rate
 from billing_ui.payments.inspection import Expected, Finding
+from billing_ui.payments.mapping import generation_in, metadata, team_in
 from billing_ui.payments.paddle import inspection, mapping, webhooks
 from billing_ui.payments.paddle.catalog import fetch_catalog
 from billing_ui.payments.paddle.checkouts import NO_PAGE, open_checkout
@@ -45,14 +44,7 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
     StartPortalSessionInput,
 )
-from billing_ui.settings import (
-    DEFAULT_SANDBOX_PORT,
-    SANDBOX_HOST,
-    SANDBOX_KEYS,
-    Provider,
-    Settings,
-    is_loopback,
-)
+from billing_ui.settings import Provider, Settings
 
 LIVE_API: Final = "https://api.paddle.com"
 SANDBOX_API: Final = "https://sandbox-api.paddle.com"
@@ -92,9 +84,8 @@ class PaddleDriver:
             lists_by_time=False,
             invoice_pdf_on_demand=True,
             snapshot_calls=SNAPSHOT_CALLS,
-            # Paddle allows 240 a minute (https://developer.paddle.com/api-reference/about/rate-limiting);
-            # people's clicks need some as well.
-            background_calls_per_second=None if is_loopback(urlsplit(base).hostname or "") else 3,
+            # Paddle allows 240 a minute (https://developer.paddle.com/api-reference/about/rate-limiting).
+            background_calls_per_second=background_rate(base, 3),
         )
         self._api_key = api_key
         self._paddle = Paddle(api_key, base)
@@ -107,12 +98,7 @@ class PaddleDriver:
         Raises:
             ProviderRejected: no Paddle key is set, and the sandbox does not imitate Paddle.
         """
-        key, base = settings.paddle_api_key.get_secret_value(), settings.paddle_api_base
-        if settings.sandbox and settings.payment_provider is Provider.PADDLE:
-            key = SANDBOX_KEYS[Provider.PADDLE]
-            base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
-        if not key:
-            raise ProviderRejected("Paddle has no API key. Set PADDLE_API_KEY.")
+        key, base = access_to(cls.provider, cls.display_name, settings)
         return cls(key, api_base=base, webhook_secrets=settings.webhook_secrets(cls.provider))
 
     async def close(self) -> None:
@@ -141,7 +127,7 @@ class PaddleDriver:
         operation = CreateCustomer(
             email=payer.email,
             name=payer.name if payer.name is not None else Undefined(),
-            custom_data=CustomData(_custom_data(payer)),
+            custom_data=CustomData(metadata(payer)),
         )
         try:
             return await self._create_customer(operation)
@@ -316,10 +302,6 @@ def _events_after(after: str | None) -> Any:
     return fetch
 
 
-def _custom_data(payer: Payer) -> dict[str, str]:
-    return {"team_id": str(payer.team_id), "generation": str(payer.generation)}
-
-
 def _if_ours(holder: Customer, payer: Payer) -> str:
     """Return the id of the customer who has the payer's e-mail address, if it is the payer's own.
 
@@ -327,7 +309,7 @@ def _if_ours(holder: Customer, payer: Payer) -> str:
         CustomerDeleted: it is, and was archived.
         ProviderRejected: it is another's, or the team's before the present one.
     """
-    team_id = mapping.team_of(holder.custom_data)
+    team_id = team_in(mapping.text_in(holder.custom_data, "team_id"))
     if team_id is None:
         raise ProviderRejected(
             f"Paddle has another customer ({holder.id}) with the e-mail address that this team's would "
@@ -339,7 +321,8 @@ def _if_ours(holder: Customer, payer: Payer) -> str:
             "Paddle gives each to one customer only. Whoever runs the site can create a customer with "
             f"another one in Paddle's dashboard, and link it: {_link(payer, 'ctm_…')}"
         )
-    if mapping.generation_of(holder.custom_data) == payer.generation:
+    generation = generation_in(mapping.text_in(holder.custom_data, "generation"))
+    if generation == payer.generation:
         if mapping.is_archived(holder):
             raise CustomerDeleted()
         return str(holder.id)

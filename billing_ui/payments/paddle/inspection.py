@@ -3,8 +3,6 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Iterator, Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from paddle_billing import Client
@@ -12,12 +10,20 @@ from paddle_billing.Entities.NotificationSetting import NotificationSetting
 from paddle_billing.Resources.NotificationSettings.Operations import ListNotificationSettings
 from paddle_billing.Resources.Shared.Operations import Pager
 
-from billing_ui.clock import utc_now
-from billing_ui.payments.inspection import Expected, Finding, fine, problem, warning
+from billing_ui.payments.inspection import (
+    Expected,
+    Finding,
+    clock,
+    fine,
+    mode,
+    problem,
+    warning,
+)
 from billing_ui.payments.paddle.catalog import fetch_catalog
 from billing_ui.payments.paddle.client import Paddle, Refused
 from billing_ui.payments.paddle.webhooks import NEEDED_EVENTS, TOLERANCE_SECONDS
 from billing_ui.payments.types import PaymentError, ProviderUnavailable
+from billing_ui.payments.unavailable import header
 
 _KEYS_PAGE: Final = "Paddle's dashboard under Developer tools → Authentication"
 _WEBHOOKS_PAGE: Final = "Paddle's dashboard under Developer tools → Notifications"
@@ -43,11 +49,11 @@ async def inspect(
         webhook_secrets: the configured secrets of the notification destination.
     """
     try:
-        said = await paddle.call(_date)
+        date = await paddle.call(_date)
     except Refused as refusal:
         if refusal.code != "forbidden":
             return (_refused_key(),)
-        said = None
+        date = ""
     except PaymentError as error:
         return (_unreachable(error),)
     parts: list[Awaitable[list[Finding]]] = [
@@ -60,7 +66,7 @@ async def inspect(
     found = await asyncio.gather(*(_guarded(part) for part in parts))
     return (
         _mode(api_key, secure=expected.secure),
-        *_clock(said, utc_now()),
+        *clock("Paddle", date, tolerance=TOLERANCE_SECONDS, warn_after=_SKEW_WARNING_SECONDS),
         *(finding for part in found for finding in part),
     )
 
@@ -98,56 +104,26 @@ def _unreachable(error: PaymentError) -> Finding:
     return problem("provider", str(error), mend)
 
 
-def _date(client: Client) -> str | None:
-    said = client.get_raw("/event-types").headers.get("Date")
-    return str(said) if said else None
+def _date(client: Client) -> str:
+    return header(client.get_raw("/event-types").headers, "date")
 
 
-# ---------------------------------------------------------------- key, mode and clock
+# ---------------------------------------------------------------- the key
 
 
 def _mode(api_key: str, *, secure: bool) -> Finding:
-    live, sandbox = api_key.startswith("pdl_live_"), api_key.startswith("pdl_sdbx_")
-    if live and not secure:
-        return problem(
-            "mode",
-            "The key is a live one, but BASE_URL is plain http: sessions travel unprotected.",
-            "Serve the dashboard over https and set BASE_URL to that address.",
-        )
-    if sandbox and secure:
-        return warning(
-            "mode",
-            "The key is one of Paddle's sandbox, but BASE_URL is a public https address: no real money moves.",
-            "For production set PADDLE_API_KEY and PADDLE_WEBHOOK_SECRET to those of the live account.",
-        )
-    if not live and not sandbox:
+    live = api_key.startswith("pdl_live_")
+    if not live and not api_key.startswith("pdl_sdbx_"):
         return warning(
             "mode",
             "PADDLE_API_KEY does not tell whether it is a live one.",
             f"Make a new one in {_KEYS_PAGE}; they begin with pdl_live_ or pdl_sdbx_.",
         )
-    return fine("mode", f"The key is a {'live' if live else 'sandbox'} one, which fits BASE_URL.")
-
-
-def _clock(said: str | None, now: datetime) -> Iterator[Finding]:
-    if said is None:
-        return
-    seconds = round(abs((now - parsedate_to_datetime(said)).total_seconds()))
-    mend = "Let this machine keep its clock by NTP."
-    if seconds >= TOLERANCE_SECONDS:
-        yield problem(
-            "clock",
-            f"This machine's clock is {seconds} s off Paddle's: signatures of webhooks look too old.",
-            mend,
-        )
-    elif seconds > _SKEW_WARNING_SECONDS:
-        yield warning(
-            "clock",
-            f"This machine's clock is {seconds} s off Paddle's; from {TOLERANCE_SECONDS} s on webhooks fail.",
-            mend,
-        )
-    else:
-        yield fine("clock", "This machine's clock agrees with Paddle's.")
+    return mode(
+        live=live,
+        secure=secure,
+        to_go_live="For production set PADDLE_API_KEY and PADDLE_WEBHOOK_SECRET to those of the live account.",
+    )
 
 
 # ---------------------------------------------------------------- permissions, catalogue and checkout

@@ -10,9 +10,10 @@ from paddle_billing.Resources.Shared.Operations import Pager
 from paddle_billing.Resources.Subscriptions.Operations import ListSubscriptions
 from paddle_billing.Resources.Transactions.Operations import ListTransactions
 
+from billing_ui.payments.listing import by_customer, narrowed
 from billing_ui.payments.paddle import mapping
-from billing_ui.payments.paddle.client import Paddle, Page, Resource
-from billing_ui.payments.paddle.snapshot import ACTIVE_AND_ARCHIVED, BILLED, invoices_on
+from billing_ui.payments.paddle.client import Paddle, Resource
+from billing_ui.payments.paddle.snapshot import ACTIVE_AND_ARCHIVED, BILLED, invoices_in
 from billing_ui.payments.types import ListedPage, Listing, Snapshot, SnapshotCustomer
 from billing_ui.settings import Provider
 
@@ -46,50 +47,31 @@ async def list_page(
         PaymentError: the call failed.
     """
     page = await paddle.page(_RESOURCES[listing], _OPERATIONS[listing], after=cursor)
-    moments = [item.created_at.astimezone(UTC) for item in page.items]
-    inside = [
-        (created_from is None or moment >= created_from)
-        and (created_to is None or moment < created_to)
-        for moment in moments
-    ]
-    kept = Page(
-        [item for item, chosen in zip(page.items, inside, strict=True) if chosen],
-        [raw for raw, chosen in zip(page.raw, inside, strict=True) if chosen],
-        more=False,
+    kept = narrowed(
+        page.pairs, lambda one: one[0].created_at.astimezone(UTC), created_from, created_to
     )
-    past = created_from is not None and bool(moments) and moments[-1] < created_from
     return ListedPage(
-        snapshots=tuple(_grouped(listing, kept)),
-        count=len(kept.items),
-        reached=moments[-1] if moments else None,
-        cursor=page.last_id if page.more and not past else None,
+        snapshots=tuple(_grouped(listing, kept.inside)),
+        count=len(kept.inside),
+        reached=kept.reached,
+        cursor=page.last_id if page.more and not kept.past else None,
     )
 
 
-def _grouped(listing: Listing, page: Page[Any]) -> Iterable[Snapshot]:
+def _grouped(listing: Listing, found: Iterable[tuple[Any, dict[str, Any]]]) -> Iterable[Snapshot]:
     if listing is Listing.CUSTOMERS:
-        for customer in page.items:
+        for customer, _ in found:
             # An archived customer may still have a live subscription, which a list does not tell.
             yield _partial(mapping.customer_of(customer))
         return
-    by_customer: dict[str, Page[Any]] = {}
-    for item, raw in zip(page.items, page.raw, strict=True):
-        # A transaction of a checkout that nobody has named themselves in is nobody's.
-        if item.customer_id:
-            theirs = by_customer.setdefault(item.customer_id, Page([], [], more=False))
-            theirs.items.append(item)
-            theirs.raw.append(raw)
-    for customer_id, theirs in by_customer.items():
+    # A transaction of a checkout that nobody has named themselves in is nobody's.
+    for customer_id, theirs in by_customer(found, lambda one: one[0].customer_id).items():
         who = SnapshotCustomer(id=customer_id)
         if listing is Listing.INVOICES:
-            yield _partial(who, invoices=invoices_on(theirs))
+            yield _partial(who, invoices=invoices_in(theirs))
         else:
             yield _partial(
-                who,
-                subscriptions=tuple(
-                    mapping.subscription_of(one, raw)
-                    for one, raw in zip(theirs.items, theirs.raw, strict=True)
-                ),
+                who, subscriptions=tuple(mapping.subscription_of(one, raw) for one, raw in theirs)
             )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from paddle_billing.Entities.Address import Address as PaddleAddress
 from paddle_billing.Entities.Business import Business
@@ -15,6 +14,7 @@ from paddle_billing.Entities.Subscription import Subscription
 from paddle_billing.Entities.Subscriptions import SubscriptionItem, SubscriptionNextTransaction
 from paddle_billing.Entities.Transaction import Transaction
 
+from billing_ui.payments.mapping import generation_in, team_in
 from billing_ui.payments.types import (
     Address,
     NextInvoice,
@@ -66,20 +66,6 @@ def is_archived(customer: Customer) -> bool:
     return bool(customer.status.value == "archived")
 
 
-def team_of(custom_data: CustomData | None) -> UUID | None:
-    """Return the team that our data at Paddle names, None when it is none of ours."""
-    try:
-        return UUID(text_in(custom_data, "team_id"))
-    except ValueError:
-        return None
-
-
-def generation_of(custom_data: CustomData | None) -> int:
-    """Return the generation that our data at Paddle names, else 1."""
-    text = text_in(custom_data, "generation")
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 5 else 1
-
-
 def value_in(custom_data: CustomData | None, name: str) -> object:
     """Return a value of somebody's own data at Paddle, None when there is none of that name."""
     data = custom_data.data if custom_data is not None else None
@@ -109,8 +95,8 @@ def customer_of(
     return SnapshotCustomer(
         id=customer.id,
         deleted=deleted,
-        team_id=team_of(customer.custom_data),
-        generation=generation_of(customer.custom_data),
+        team_id=team_in(text_in(customer.custom_data, "team_id")),
+        generation=generation_in(text_in(customer.custom_data, "generation")),
         email=customer.email,
         name=customer.name,
         address=_address_of(address) if address else None,

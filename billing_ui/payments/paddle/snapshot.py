@@ -1,7 +1,7 @@
 """One customer's whole billing state, fetched from Paddle in the time of two round trips."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,8 +19,9 @@ from paddle_billing.Resources.Subscriptions.Operations import (
 )
 from paddle_billing.Resources.Transactions.Operations import ListTransactions
 
+from billing_ui.payments.client import first_failure
 from billing_ui.payments.paddle import mapping
-from billing_ui.payments.paddle.client import Paddle, Page, Refused, first_failure, unless_missing
+from billing_ui.payments.paddle.client import Paddle, Page, Refused, unless_missing
 from billing_ui.payments.types import (
     NextInvoice,
     NoCustomer,
@@ -135,13 +136,12 @@ async def fetch_snapshot(
             businesses=businesses_call.result().items,
         ),
         subscriptions=tuple(
-            mapping.subscription_of(one, raw)
-            for one, raw in zip(subscriptions, subscriptions_call.result().raw, strict=True)
+            mapping.subscription_of(one, raw) for one, raw in subscriptions_call.result().pairs
         ),
         payment_methods=mapping.payment_methods_of(
             methods_call.result().items, transactions.items, live=live
         ),
-        invoices=(*invoices_on(transactions), *older),
+        invoices=(*invoices_in(transactions.pairs), *older),
         deleted_invoices=gone,
         next_invoice=next_call.result(),
     )
@@ -182,12 +182,12 @@ async def _transactions(paddle: Paddle, customer_id: str, since: datetime | None
     return page
 
 
-def invoices_on(page: Page[Any]) -> tuple[SnapshotInvoice, ...]:
-    """Return those of a page of transactions that are invoices."""
+def invoices_in(
+    transactions: Iterable[tuple[Any, dict[str, Any]]],
+) -> tuple[SnapshotInvoice, ...]:
+    """Return those of transactions, each with the JSON it was read from, that are invoices."""
     return tuple(
-        mapping.invoice_of(one, raw)
-        for one, raw in zip(page.items, page.raw, strict=True)
-        if mapping.is_invoice(one)
+        mapping.invoice_of(one, raw) for one, raw in transactions if mapping.is_invoice(one)
     )
 
 
@@ -205,7 +205,7 @@ async def _older(
             lambda pager, ids=ids: ListTransactions(pager, ids=ids),  # type: ignore[misc]
             per_page=INVOICES,
         )
-        found.extend(invoices_on(page))
+        found.extend(invoices_in(page.pairs))
     known = {invoice.id for invoice in found}
     return tuple(found), tuple(invoice_id for invoice_id in wanted if invoice_id not in known)
 

@@ -3,19 +3,15 @@
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from paddle_billing.Notifications import PaddleSignature, Secret
-from pydantic import AwareDatetime, BaseModel, Field, InstanceOf
-from pydantic_core import from_json
+from pydantic import AwareDatetime, BaseModel, InstanceOf
 
 from billing_ui.payments.paddle.mapping import without_credentials
-from billing_ui.payments.types import (
-    InvalidRequest,
-    InvalidSignature,
-    NoWebhookSecret,
-    ProviderEvent,
-)
+from billing_ui.payments.types import ProviderEvent
+from billing_ui.payments.unavailable import header
+from billing_ui.payments.webhooks import Name, name_in, verified
 
 TOLERANCE_SECONDS: Final = 5
 """How old a signature may be; an older one could be a recording. Paddle signs each attempt anew."""
@@ -53,16 +49,13 @@ NEEDED_EVENTS: Final = (
 """The events a destination must be told of: whatever changes something that a snapshot or the catalogue holds."""
 
 _CATALOG_EVENTS: Final = ("product.", "price.")
-_MAX_NAME: Final = 255
-_Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
-"""No id or type of Paddle's is longer, and no longer one fits into the inbox."""
 
 
 class _Event(BaseModel):
     """What every event has. The rest is read by hand: an event only says that something is out of date."""
 
-    event_id: _Name
-    event_type: _Name
+    event_id: Name
+    event_type: Name
     occurred_at: AwareDatetime
     data: InstanceOf[dict[str, Any]]
 
@@ -70,27 +63,12 @@ class _Event(BaseModel):
 def verify(secrets: Collection[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:
     """Return the event of a webhook that one of `secrets` signed.
 
-    Args:
-        secrets: the destination's secrets; several while one is being replaced.
-        headers: the request's headers, in any case.
-        body: the request's body as it came.
-
-    Raises:
-        NoWebhookSecret: `secrets` holds none.
-        InvalidSignature: none of `secrets` verifies it, or it is too old.
-        InvalidRequest: it is signed, but not an event.
+    See `payments.webhooks.verified`; `headers` are the request's, in any case.
     """
-    if not any(secrets):
-        raise NoWebhookSecret()
-    signature = next(
-        (value for name, value in headers.items() if name.lower() == "paddle-signature"), ""
+    signature = header(headers, "paddle-signature")
+    return verified(
+        "Paddle", secrets, body, lambda secret: _signed(body, signature, secret), event_of
     )
-    if not any(_signed(body, signature, secret) for secret in secrets if secret):
-        raise InvalidSignature()
-    try:
-        return event_of(from_json(body, allow_inf_nan=False))
-    except ValueError:
-        raise InvalidRequest("The body is not an event of Paddle's.") from None
 
 
 def _signed(body: bytes, signature: str, secret: str) -> bool:
@@ -120,12 +98,8 @@ def event_of(payload: Any) -> ProviderEvent:
         id=event.event_id,
         type=event.event_type,
         created_at=event.occurred_at.astimezone(UTC),
-        customer_id=_id(subject.get("id" if concern == "customer" else "customer_id")),
-        payment_method_id=_id(subject.get("id")) if concern == "payment_method" else None,
+        customer_id=name_in(subject.get("id" if concern == "customer" else "customer_id")),
+        payment_method_id=name_in(subject.get("id")) if concern == "payment_method" else None,
         catalog=event.event_type.startswith(_CATALOG_EVENTS),
         payload={**payload, "data": without_credentials(subject)},
     )
-
-
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_NAME else None

@@ -1,23 +1,14 @@
 """What Polar sells: products, each with one interval and a price per currency."""
 
 from collections.abc import AsyncIterator, Iterable
-from math import inf
-from typing import Literal
 
 from polar.v2026_10.outputs import Product
 
+from billing_ui.payments.catalog import in_shown_order, interval_of
 from billing_ui.payments.polar.client import PAGE, PolarClient
-from billing_ui.payments.polar.mapping import (
-    Price,
-    amount_per_unit,
-    is_metered,
-    unit_label,
-)
+from billing_ui.payments.polar.mapping import amount_per_unit, is_metered, unit_label
 from billing_ui.payments.types import CatalogPrice, CatalogProduct, CatalogSnapshot
 from billing_ui.settings import Provider
-
-_INTERVALS: tuple[Literal["day", "week", "month", "year"], ...] = ("day", "week", "month", "year")
-_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
 async def fetch_catalog(client: PolarClient) -> CatalogSnapshot:
@@ -42,12 +33,11 @@ def catalog_of(products: Iterable[Product]) -> CatalogSnapshot:
     Args:
         products: all products, each of them with its prices.
     """
-    made = [
-        (product_of(product), product)
+    made = (
+        (product_of(product), str(product.metadata.get("position", "")))
         for product in sorted(products, key=lambda product: (product.created_at, product.id))
-    ]
-    made.sort(key=lambda pair: (_position(pair[1]), _daily_cost(pair[0])))
-    return CatalogSnapshot(provider=Provider.POLAR, products=tuple(product for product, _ in made))
+    )
+    return CatalogSnapshot(provider=Provider.POLAR, products=in_shown_order(made))
 
 
 def product_of(product: Product) -> CatalogProduct:
@@ -74,8 +64,7 @@ def _price_of(product: Product) -> CatalogPrice:
         if price.source == "catalog" and not price.is_archived and not is_metered(price):
             # A currency that has two parts to it, such as a basic fee and seats, has no single amount.
             currency = price.price_currency.lower()
-            amounts[currency] = None if currency in amounts else _amount(price)
-    interval = next((known for known in _INTERVALS if known == product.recurring_interval), None)
+            amounts[currency] = None if currency in amounts else amount_per_unit(price)
     return CatalogPrice(
         id=product.id,
         product_id=product.id,
@@ -83,29 +72,11 @@ def _price_of(product: Product) -> CatalogPrice:
         active=not product.is_archived and product.visibility == "public",
         currency=_default_currency(product),
         amounts={currency: amount for currency, amount in amounts.items() if amount is not None},
-        interval=interval,
+        interval=interval_of(product.recurring_interval),
         interval_count=product.recurring_interval_count or 1,
     )
-
-
-def _amount(price: Price) -> int | None:
-    return amount_per_unit(price)
 
 
 def _default_currency(product: Product) -> str:
     """Return the currency of the first price, which is the one the product was made with."""
     return product.prices[0].price_currency.lower() if product.prices else "usd"
-
-
-def _position(product: Product) -> float:
-    text = str(product.metadata.get("position", ""))
-    return int(text) if text.isascii() and text.isdigit() else inf
-
-
-def _daily_cost(product: CatalogProduct) -> float:
-    costs = (
-        price.amounts[price.currency] / (_DAYS[price.interval] * price.interval_count)
-        for price in product.prices
-        if price.active and price.interval and price.currency in price.amounts
-    )
-    return min(costs, default=inf)

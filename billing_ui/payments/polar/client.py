@@ -1,14 +1,8 @@
 """The way to Polar: its SDK's services with our timeouts and retries, and its failures as our named errors."""
 
-import asyncio
 import json
-import logging
-import random
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import adaptix
@@ -28,35 +22,30 @@ from polar.v2026_10.services.organizations import OrganizationsAsync
 from polar.v2026_10.services.products import ProductsAsync
 from polar.v2026_10.services.subscriptions import SubscriptionsAsync
 from polar.v2026_10.services.webhooks import WebhooksAsync
+from pydantic import ValidationError
 
-from billing_ui import metrics
+from billing_ui.payments.client import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    RETRIES,
+    Connections,
+    repeated,
+    translating,
+)
 from billing_ui.payments.types import (
     CustomerDeleted,
     InvalidRequest,
     PaymentError,
     ProviderRejected,
-    ProviderUnavailable,
 )
-from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable, whole_seconds
-from billing_ui.settings import Provider, is_loopback
+from billing_ui.payments.unavailable import in_trouble, too_busy
+from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
-
-CONNECT_SECONDS = 3.0
-"""How long getting a connection may take, name resolution and TLS included."""
-
-ANSWER_SECONDS = 10.0
-"""How long one attempt may take, from asking for a connection to the answer's last byte."""
-
-RETRIES = 2
-"""How often a call is repeated after a 5xx or a lost connection; never after a 429."""
 
 PAGE = 100
 """How many objects a page of a list has, the most Polar gives."""
 
-_FIRST_PAUSE_SECONDS = 0.25
-_LONGEST_PAUSE_SECONDS = 2.0
-_KEEP_ALIVE_SECONDS = 60.0
 _KEY = re.compile(r"\bpolar_[a-z]+_\w+")
 
 
@@ -89,16 +78,13 @@ class PolarClient(AsyncClientBase):
             access_token: of the organization.
             api_base: address of the API, without `/v1`.
         """
-        # It writes the address of each call at INFO, customers' ids included.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         super().__init__(
             api_base,
             PolarAsync.version,
             access_token,
             httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         )
-        self._through_proxy = not is_loopback(urlsplit(api_base).hostname or "")
-        self._connections: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self._connections = Connections(Provider.POLAR, "Polar", api_base)
         self.customers = CustomersAsync(self)
         self.customer_sessions = CustomerSessionsAsync(self)
         self.checkouts = CheckoutsAsync(self)
@@ -117,58 +103,19 @@ class PolarClient(AsyncClientBase):
         Raises:
             ProviderUnavailable: no whole answer came in time, or Polar is busy or broken.
             KeyRefused, ScopeMissing: the key is refused, or lacks a permission.
-        ProviderRejected: what stands at the address is not Polar.
+            ProviderRejected: what stands at the address is not Polar.
         """
-        attempt = 0
-        while True:
-            try:
-                answer = await self._send_once(request)
-                _refuse(answer)
-            except ProviderUnavailable as failure:
-                pause = _pause(attempt, failure)
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-                attempt += 1
-            else:
-                return answer
+
+        async def once() -> httpx.Response:
+            answer = await self._connections.send(request, within=ANSWER_SECONDS)
+            _refuse(answer)
+            return answer
+
+        return await repeated(once, RETRIES)
 
     async def close(self) -> None:
         """Close the connections made in the running event loop."""
-        connections = self._connections.pop(asyncio.get_running_loop(), None)
-        if connections is not None:
-            await connections.aclose()
-
-    async def _send_once(self, request: httpx.Request) -> httpx.Response:
-        began, status = time.perf_counter(), None
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                # A redirect would carry the key to wherever it points; httpx follows none.
-                answer = await self._connection().send(request)
-            status = answer.status_code
-            return answer
-        except (TimeoutError, httpx.TimeoutException) as error:
-            _note(None, type(error).__name__)
-            raise late("Polar") from None
-        except httpx.RequestError as error:
-            _note(None, type(error).__name__)
-            raise unreachable("Polar") from None
-        finally:
-            metrics.provider_called(Provider.POLAR, time.perf_counter() - began, status)
-
-    def _connection(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        found = self._connections.get(loop)
-        if found is None:
-            for ended in [other for other in self._connections if other.is_closed()]:
-                del self._connections[ended]
-            found = self._connections[loop] = httpx.AsyncClient(
-                # The environment's proxy, but never one for this very machine.
-                trust_env=self._through_proxy,
-                # Someone who loads the page often clicks within the minute: spare them the handshake.
-                limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
-            )
-        return found
+        await self._connections.close()
 
 
 class KeyRefused(ProviderRejected):
@@ -189,10 +136,6 @@ class ScopeMissing(ProviderRejected):
     )
 
 
-class _Busy(ProviderUnavailable):
-    """Too many requests: asking again at once makes it worse."""
-
-
 def _refuse(answer: httpx.Response) -> None:
     """Raise what an answer's status alone says went wrong; the other refusals are the SDK's to read."""
     status = answer.status_code
@@ -200,62 +143,25 @@ def _refuse(answer: httpx.Response) -> None:
         return
     _note(status)
     if status == 429:
-        raise _slow_down(retry_after(answer))
+        raise too_busy("Polar", answer.headers)
     if status == 401:
         raise KeyRefused()
     if status == 403:
         raise ScopeMissing()
     if answer.is_server_error:
-        raise in_trouble("Polar", retry_after=retry_after(answer))
+        raise in_trouble("Polar", answer.headers)
     if answer.is_redirect:
         raise ProviderRejected("Polar's API answered with a redirect. Check POLAR_API_BASE.")
-
-
-def _slow_down(seconds: int | None) -> _Busy:
-    return _Busy(str(too_busy("Polar", seconds)), retry_after=seconds)
-
-
-def retry_after(answer: httpx.Response) -> int | None:
-    """Return how many whole seconds Polar asks to wait, None when it does not say."""
-    return whole_seconds(answer.headers.get("retry-after", ""))
-
-
-def _pause(attempt: int, failure: ProviderUnavailable) -> float | None:
-    """Return how many seconds to wait before a call is repeated, None when it must not be."""
-    if attempt == RETRIES or isinstance(failure, _Busy):
-        return None
-    if failure.retry_after is not None:
-        # When that is longer than anybody waits for a page, whoever called is told when to come back.
-        return float(failure.retry_after) if failure.retry_after <= _LONGEST_PAUSE_SECONDS else None
-    chance = 0.5 + random.random() / 2  # noqa: S311 - spreads retries, guards nothing
-    return float(_FIRST_PAUSE_SECONDS * 2**attempt * chance)
 
 
 def _note(status: int | None, kind: str = "refused") -> None:
     log.warning("provider_call_failed", provider=Provider.POLAR, kind=kind, status=status)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise what the SDK raises inside as our named errors; of parallel calls, the first failure.
-
-    The SDK's exception is left out of the traceback: it holds what Polar answered.
-    """
-    try:
-        yield
-    except (PolarError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise translate(error) from None
-    except ExceptionGroup as failures:
-        raise _first(failures) from None
-
-
-def _first(failures: ExceptionGroup) -> Exception:
-    first = failures.exceptions[0]
-    if isinstance(first, ExceptionGroup):
-        return _first(first)
-    if isinstance(first, PolarError | json.JSONDecodeError | UnicodeDecodeError):
-        return translate(first)
-    return first
+def translated() -> AbstractContextManager[None]:
+    """Raise what the SDK raises inside as our named errors; see `payments.client.translating`."""
+    unreadable = (json.JSONDecodeError, UnicodeDecodeError, ValidationError)
+    return translating((PolarError, *unreadable), translate)
 
 
 def translate(error: Exception) -> PaymentError:

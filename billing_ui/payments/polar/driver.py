@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Self, TypedDict, cast
-from urllib.parse import urlsplit
 
 from polar.v2026_10.errors import HTTPValidationError, ResourceNotFound
 from polar.v2026_10.outputs import Product
 
+from billing_ui.payments.access import access_to, background_rate
 from billing_ui.payments.inspection import Expected, Finding
 from billing_ui.payments.polar import inspection, mapping, webhooks
 from billing_ui.payments.polar.catalog import fetch_catalog
@@ -32,14 +32,7 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
     StartPortalSessionInput,
 )
-from billing_ui.settings import (
-    DEFAULT_SANDBOX_PORT,
-    SANDBOX_HOST,
-    SANDBOX_KEYS,
-    Provider,
-    Settings,
-    is_loopback,
-)
+from billing_ui.settings import Provider, Settings
 
 if TYPE_CHECKING:
     from polar.v2026_10.inputs import CheckoutCreate, CustomerTeamCreate
@@ -56,6 +49,12 @@ class _Member(TypedDict, total=False):
 
 API_BASE = "https://api.polar.sh"
 TEST_API_BASE = "https://sandbox-api.polar.sh"
+
+LIVE_CALLS, TEST_CALLS = 6, 1.2
+"""How many calls a second work in the background makes of the 500 a minute, and 100 in the sandbox, that Polar allows.
+
+See https://polar.sh/docs/api-reference/introduction.
+"""
 
 
 class PolarDriver:
@@ -89,7 +88,9 @@ class PolarDriver:
             lists_by_time=False,
             invoice_pdf_on_demand=True,
             snapshot_calls=SNAPSHOT_CALLS,
-            background_calls_per_second=_background_rate(api_base),
+            background_calls_per_second=background_rate(
+                api_base, TEST_CALLS if api_base == TEST_API_BASE else LIVE_CALLS
+            ),
         )
         self._client = PolarClient(access_token, api_base)
         self._api_base = api_base
@@ -102,13 +103,7 @@ class PolarDriver:
         Raises:
             ProviderRejected: no Polar token is set, but another provider's key is.
         """
-        token = settings.polar_access_token.get_secret_value()
-        base = settings.polar_api_base
-        if settings.sandbox and settings.payment_provider is Provider.POLAR:
-            token = SANDBOX_KEYS[Provider.POLAR]
-            base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
-        if not token:
-            raise ProviderRejected("Polar has no access token. Set POLAR_ACCESS_TOKEN.")
+        token, base = access_to(cls.provider, cls.display_name, settings)
         return cls(
             token, api_base=base or API_BASE, webhook_secrets=settings.webhook_secrets(cls.provider)
         )
@@ -335,16 +330,6 @@ class PolarDriver:
         with translated():
             async for event in webhooks.list_events(self._client, since):
                 yield event
-
-
-def _background_rate(api_base: str) -> float | None:
-    """Return how many calls a second work in the background may make; people's clicks need some as well.
-
-    Polar allows 500 a minute, and 100 in its own sandbox (https://polar.sh/docs/api-reference/introduction).
-    """
-    if is_loopback(urlsplit(api_base).hostname or ""):
-        return None
-    return 1.2 if api_base == TEST_API_BASE else 6
 
 
 def _choose_quantity(wish: "CheckoutCreate", product: Product, request: StartCheckoutInput) -> None:

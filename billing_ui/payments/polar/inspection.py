@@ -3,16 +3,22 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Final
 
-import httpx
 from polar.base import PolarError
 from polar.v2026_10.outputs import Organization, WebhookEndpoint
 
 from billing_ui.clock import utc_now
-from billing_ui.payments.inspection import Expected, Finding, fine, problem, warning
+from billing_ui.payments.inspection import (
+    Expected,
+    Finding,
+    clock,
+    fine,
+    mode,
+    problem,
+    warning,
+)
 from billing_ui.payments.polar.client import (
     PAGE,
     KeyRefused,
@@ -52,6 +58,7 @@ async def inspect(
         first = await client.send_request(
             client.build_request("GET", "/v1/customers/", query_params={"limit": 1})
         )
+        date = first.headers.get("date", "")
     except KeyRefused:
         return (
             problem(
@@ -64,7 +71,7 @@ async def inspect(
         )
     except ScopeMissing:
         # Reached, and the key is good for something: the rest will tell what is wrong.
-        first = None
+        date = ""
     except PaymentError as error:
         return (
             problem(
@@ -79,8 +86,12 @@ async def inspect(
         parts.append(_endpoint(client, expected.webhook_url, webhook_secrets))
     found = await asyncio.gather(*(_guarded(part) for part in parts))
     return (
-        _environment(testing=testing, secure=expected.secure),
-        *(_clock(first, utc_now()) if first is not None else ()),
+        mode(
+            live=not testing,
+            secure=expected.secure,
+            to_go_live="For production set POLAR_ACCESS_TOKEN to one of polar.sh, and unset POLAR_API_BASE.",
+        ),
+        *clock("Polar", date, tolerance=TOLERANCE_SECONDS, warn_after=SKEW_WARNING_SECONDS),
         *(finding for part in found for finding in part),
     )
 
@@ -95,39 +106,6 @@ async def _guarded(part: Awaitable[list[Finding]]) -> list[Finding]:
         return []
     except PaymentError as error:
         return [problem("provider", str(error), "Run this again in a moment.")]
-
-
-def _environment(*, testing: bool, secure: bool) -> Finding:
-    if testing and secure:
-        return warning(
-            "mode",
-            "The token is a test one, but BASE_URL is a public https address: no real money moves.",
-            "For production set POLAR_ACCESS_TOKEN to one of polar.sh, and unset POLAR_API_BASE.",
-        )
-    if not testing and not secure:
-        return warning(
-            "mode",
-            "The token is a live one, but BASE_URL is plain http: sessions travel unprotected.",
-            "Serve the dashboard over https and set BASE_URL to that address, or use Polar's sandbox.",
-        )
-    return fine("mode", f"The token is a {'test' if testing else 'live'} one, which fits BASE_URL.")
-
-
-def _clock(answer: httpx.Response, now: datetime) -> Iterator[Finding]:
-    said = answer.headers.get("date")
-    if said is None:
-        return
-    seconds = round(abs((now - parsedate_to_datetime(said)).total_seconds()))
-    mend = "Let this machine keep its clock by NTP."
-    if seconds >= TOLERANCE_SECONDS:
-        what = (
-            f"This machine's clock is {seconds} s off Polar's: signatures of webhooks look too old."
-        )
-        yield problem("clock", what, mend)
-    elif seconds >= SKEW_WARNING_SECONDS:
-        yield warning("clock", f"This machine's clock is {seconds} s off Polar's.", mend)
-    else:
-        yield fine("clock", "This machine's clock agrees with Polar's.")
 
 
 # ---------------------------------------------------------------- what the token may do

@@ -6,15 +6,10 @@ from typing import Any, TypeAlias
 
 from polar.v2026_10.outputs import Customer, Order, Pagination, Subscription
 
+from billing_ui.payments.listing import by_customer, narrowed, page_number
 from billing_ui.payments.polar import mapping
 from billing_ui.payments.polar.client import PAGE, PolarClient
-from billing_ui.payments.types import (
-    CursorGone,
-    ListedPage,
-    Listing,
-    Snapshot,
-    SnapshotCustomer,
-)
+from billing_ui.payments.types import ListedPage, Listing, Snapshot, SnapshotCustomer
 from billing_ui.settings import Provider
 
 Found: TypeAlias = Sequence[Customer] | Sequence[Subscription] | Sequence[Order]
@@ -38,30 +33,15 @@ async def list_page(
         CursorGone: `cursor` is none of ours.
         polar.base.PolarError: the call failed.
     """
-    number = _number(cursor)
+    number = page_number(cursor, "Polar")
     found, pagination = await _listed(client, listing, number)
-    reached = _created(listing, found[-1]) if found else None
-    past = created_from is not None and reached is not None and reached < created_from
-    wanted = [
-        one
-        for one in found
-        if (created_from is None or _created(listing, one) >= created_from)
-        and (created_to is None or _created(listing, one) < created_to)
-    ]
+    page = narrowed(found, _created, created_from, created_to)
     return ListedPage(
-        snapshots=tuple(_grouped(wanted)),
-        count=len(wanted),
-        reached=reached,
-        cursor=None if past or number >= pagination.max_page else str(number + 1),
+        snapshots=tuple(_grouped(page.inside)),
+        count=len(page.inside),
+        reached=page.reached,
+        cursor=None if page.past or number >= pagination.max_page else str(number + 1),
     )
-
-
-def _number(cursor: str | None) -> int:
-    if cursor is None:
-        return 1
-    if not (cursor.isascii() and cursor.isdigit() and 0 < len(cursor) < 10 and int(cursor)):
-        raise CursorGone("Polar can't go on with a list: the place it was left at is unknown.")
-    return int(cursor)
 
 
 async def _listed(client: PolarClient, listing: Listing, number: int) -> tuple[Found, Pagination]:
@@ -80,7 +60,7 @@ async def _listed(client: PolarClient, listing: Listing, number: int) -> tuple[F
             return orders.items, orders.pagination
 
 
-def _created(listing: Listing, one: Customer | Subscription | Order) -> datetime:
+def _created(one: Customer | Subscription | Order) -> datetime:
     """Return when something was created, by the clock that its list is sorted by."""
     if isinstance(one, Subscription) and one.started_at is not None:
         return mapping.instant(one.started_at)
@@ -88,14 +68,13 @@ def _created(listing: Listing, one: Customer | Subscription | Order) -> datetime
 
 
 def _grouped(found: Iterable[Customer | Subscription | Order]) -> Iterator[Snapshot]:
-    by_customer: dict[str, list[Subscription | Order]] = {}
     for listed in found:
-        match listed:
-            case Subscription() | Order():
-                by_customer.setdefault(listed.customer_id, []).append(listed)
-            case customer:
-                yield _partial(mapping.customer_of(customer))
-    for customer_id, theirs in by_customer.items():
+        if isinstance(listed, Customer):
+            yield _partial(mapping.customer_of(listed))
+    grouped = by_customer(
+        (one for one in found if isinstance(one, Subscription | Order)), lambda one: one.customer_id
+    )
+    for customer_id, theirs in grouped.items():
         yield _partial(
             SnapshotCustomer(id=customer_id),
             subscriptions=tuple(

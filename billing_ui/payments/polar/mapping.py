@@ -3,8 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
-from uuid import UUID
+from typing import Any, TypeAlias
 
 from polar.v2026_10.outputs import Address as PolarAddress
 from polar.v2026_10.outputs import (
@@ -24,6 +23,7 @@ from polar.v2026_10.outputs import (
     Subscription,
 )
 
+from billing_ui.payments.mapping import generation_in, team_in
 from billing_ui.payments.types import (
     Address,
     Payer,
@@ -67,12 +67,6 @@ Price: TypeAlias = LegacyRecurringProductPrice | ProductPrice
 """Any of the kinds of price that Polar has."""
 
 
-class HasMetadata(Protocol):
-    """An object of the SDK that carries metadata."""
-
-    metadata: dict[str, str | int | float | bool]
-
-
 def moment(text: str | None) -> datetime | None:
     """Return an ISO 8601 time as an aware UTC datetime."""
     return None if text is None else instant(text)
@@ -111,26 +105,13 @@ def customer_of(customer: Customer) -> SnapshotCustomer:
     return SnapshotCustomer(
         id=customer.id,
         deleted=customer.deleted_at is not None,
-        team_id=_team_of(customer),
-        generation=_generation_of(customer),
+        team_id=team_in(str(customer.metadata.get("team_id", ""))),
+        generation=generation_in(str(customer.metadata.get("generation", ""))),
         email=customer.email,
         name=customer.billing_name or customer.name,
         address=_address_of(customer.billing_address),
         tax_ids=_tax_ids_of(customer.tax_id),
     )
-
-
-def _team_of(customer: HasMetadata) -> UUID | None:
-    try:
-        return UUID(str(customer.metadata.get("team_id", "")))
-    except ValueError:
-        # None of ours: no metadata, or someone else's of the same name.
-        return None
-
-
-def _generation_of(customer: HasMetadata) -> int:
-    text = str(customer.metadata.get("generation", ""))
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 5 else 1
 
 
 def _address_of(address: PolarAddress | None) -> Address | None:

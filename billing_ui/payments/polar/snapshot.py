@@ -10,17 +10,12 @@ from polar.v2026_10.outputs import Customer, Order, PaymentMethod, Subscription
 from billing_ui.payments.polar import mapping
 from billing_ui.payments.polar.client import PAGE, PolarClient, is_id
 from billing_ui.payments.polar.webhooks import was_deleted
+from billing_ui.payments.snapshot import INVOICES, retrieved
 from billing_ui.payments.types import NoCustomer, Snapshot, SnapshotCustomer, SnapshotInvoice
 from billing_ui.settings import Provider
 
-INVOICES = 24
-"""How many of the newest orders a snapshot holds."""
-
 SNAPSHOT_CALLS = 4
 """How many calls a snapshot usually takes."""
-
-_AT_ONCE = 8
-"""How many older orders are retrieved at the same time."""
 
 
 async def fetch_snapshot(
@@ -121,21 +116,15 @@ async def _with_older(
 ) -> tuple[tuple[SnapshotInvoice, ...], tuple[str, ...]]:
     """Return the newest orders and those asked for besides, and which of these no longer exist."""
     listed = {order.id for order in newest}
-    older = [order_id for order_id in asked_for if order_id not in listed]
-    at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def retrieve(order_id: str) -> Order | None:
         if not is_id(order_id):
             return None
-        async with at_once:
-            try:
-                found = await client.orders.get(order_id)
-            except ResourceNotFound:
-                return None
+        try:
+            found = await client.orders.get(order_id)
+        except ResourceNotFound:
+            return None
         return found if found.customer_id == customer_id else None
 
-    async with asyncio.TaskGroup() as group:
-        calls = {order_id: group.create_task(retrieve(order_id)) for order_id in older}
-    found = [order for call in calls.values() if (order := call.result()) is not None]
-    gone = tuple(order_id for order_id, call in calls.items() if call.result() is None)
+    found, gone = await retrieved((id_ for id_ in asked_for if id_ not in listed), retrieve)
     return tuple(map(mapping.invoice_of, [*newest, *found])), gone

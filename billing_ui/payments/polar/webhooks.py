@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from polar.base import parse_response_json
 from polar.v2026_10.errors import HTTPValidationError
@@ -12,17 +12,11 @@ from polar.webhooks import (
     PolarWebhookVerificationError,
     validate_event,
 )
-from pydantic import AwareDatetime, BaseModel, Field, InstanceOf, ValidationError
-from pydantic_core import from_json
+from pydantic import AwareDatetime, BaseModel, InstanceOf
 
 from billing_ui.payments.polar.client import PAGE, PolarClient
-from billing_ui.payments.types import (
-    InvalidRequest,
-    InvalidSignature,
-    NoWebhookSecret,
-    ProviderEvent,
-    ProviderRejected,
-)
+from billing_ui.payments.types import ProviderEvent
+from billing_ui.payments.webhooks import Name, name_in, verified
 
 TOLERANCE_SECONDS = 300
 """How old a signature may be for the SDK; an older one could be a recording."""
@@ -84,10 +78,6 @@ LOGGED_EVENTS = (
 
 _CATALOG_EVENTS = ("product.", "benefit.")
 _CREDENTIALS: Final = {"client_secret", "url", "token", "customer_portal_url"}
-_MAX_NAME: Final = 255
-_Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
-"""No id or type of Polar's is longer, and no longer one fits into the inbox."""
-
 _LOG: Final = "/v1/events/"
 _OVERLAP: Final = timedelta(seconds=1)
 
@@ -95,7 +85,7 @@ _OVERLAP: Final = timedelta(seconds=1)
 class _Event(BaseModel):
     """What every version of Polar's webhooks has. Nothing else is relied on, so that new types are understood too."""
 
-    type: _Name
+    type: Name
     timestamp: AwareDatetime
     data: InstanceOf[dict[str, Any]]
 
@@ -103,8 +93,8 @@ class _Event(BaseModel):
 class _Logged(BaseModel):
     """What every entry of Polar's log has."""
 
-    id: _Name
-    name: _Name
+    id: Name
+    name: Name
     timestamp: AwareDatetime
     customer_id: str | None = None
 
@@ -124,38 +114,26 @@ class _LogPage(BaseModel):
 def verify(secrets: Collection[str], headers: Mapping[str, str], body: bytes) -> ProviderEvent:
     """Return the event of a webhook that one of `secrets` signed.
 
-    Args:
-        secrets: the endpoint's signing secrets; several while one is being replaced.
-        headers: the request's headers, in any case.
-        body: the request's body as it came.
-
-    Raises:
-        NoWebhookSecret: `secrets` holds none.
-        InvalidSignature: none of `secrets` verifies it.
-        InvalidRequest: it is signed, but not an event.
+    See `payments.webhooks.verified`; `headers` are the request's, in any case.
     """
-    if not any(secrets):
-        raise NoWebhookSecret()
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        # What Polar signs is text.
-        raise InvalidSignature() from None
     sent = {name.lower(): value for name, value in headers.items()}
-    if not any(_signed(text, sent, secret) for secret in secrets):
-        raise InvalidSignature()
-    try:
-        return event_of(from_json(body, allow_inf_nan=False), sent["webhook-id"])
-    except ValueError:
-        raise InvalidRequest("The body is not an event of Polar's.") from None
+    return verified(
+        "Polar",
+        secrets,
+        body,
+        lambda secret: _signed(body, sent, secret),
+        lambda payload: event_of(payload, sent["webhook-id"]),
+    )
 
 
-def _signed(body: str, headers: dict[str, str], secret: str) -> bool:
+def _signed(body: bytes, headers: dict[str, str], secret: str) -> bool:
     try:
+        # What Polar signs is text; of anything else the SDK never looks at the signature.
+        text = body.decode()
         # No type is known to the SDK here. It would read a known one into classes that take seconds to make, and
         # from an unknown one nothing at all; of both we need the same few fields.
-        validate_event(body, headers, secret, frozenset(), lambda data: data)
-    except PolarWebhookVerificationError:
+        validate_event(text, headers, secret, frozenset(), lambda data: data)
+    except (UnicodeDecodeError, PolarWebhookVerificationError):
         return False
     except PolarWebhookUnknownTypeError:
         return True
@@ -187,12 +165,11 @@ def event_of(payload: Any, event_id: str) -> ProviderEvent:
 
 
 class _Identified(BaseModel):
-    id: _Name
+    id: Name
 
 
 def _customer_id(event: _Event) -> str | None:
-    found = event.data.get("id" if event.type.startswith("customer.") else "customer_id")
-    return found if isinstance(found, str) and 0 < len(found) <= _MAX_NAME else None
+    return name_in(event.data.get("id" if event.type.startswith("customer.") else "customer_id"))
 
 
 def _without_credentials(event: dict[str, Any]) -> dict[str, Any]:
@@ -211,7 +188,7 @@ async def list_events(client: PolarClient, since: datetime) -> AsyncIterator[Pro
     leaves out whatever happened while an endpoint was switched off, which Polar does after many failures.
 
     Raises:
-        PaymentError, polar.base.PolarError: a page could not be had.
+        PaymentError, polar.base.PolarError, pydantic.ValidationError: a page could not be had, or read.
     """
     page = 1
     while True:
@@ -245,18 +222,13 @@ async def log_page(client: PolarClient, **query: Any) -> _LogPage:
     of none; of an entry we need the same few fields, whatever it is.
 
     Raises:
-        ProviderRejected: the answer is no such page.
+        pydantic.ValidationError: the answer is no such page.
     """
     request = client.build_request(
         "GET", _LOG, query_params={"source": "system", "sorting": ["-timestamp"], **query}
     )
     answer = await client.send_request(request)
-    try:
-        return _LogPage.model_validate(
-            parse_response_json(answer, None, {422: HTTPValidationError})
-        )
-    except ValidationError:
-        raise ProviderRejected("Polar's log of events can't be understood.") from None
+    return _LogPage.model_validate(parse_response_json(answer, None, {422: HTTPValidationError}))
 
 
 async def was_deleted(client: PolarClient, **which: Any) -> bool:

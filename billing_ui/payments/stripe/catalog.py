@@ -5,10 +5,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from math import inf
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import stripe
 
+from billing_ui.payments.catalog import days, in_shown_order, interval_of
 from billing_ui.payments.stripe.client import PAGE, all_pages, is_missing, stored_failure
 from billing_ui.payments.stripe.mapping import id_of, metadata_of, unit_amount
 from billing_ui.payments.types import (
@@ -34,8 +35,6 @@ HEADLINE = "Manage your subscription"
 
 _PRODUCTS_IN_PORTAL = 10
 _MANAGED_BY = "billing-ui"
-_INTERVALS: tuple[Literal["day", "week", "month", "year"], ...] = ("day", "week", "month", "year")
-_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
 # ---------------------------------------------------------------- the catalogue
@@ -96,12 +95,11 @@ def catalog_of(
     by_product: dict[str, list[stripe.Price]] = {}
     for price in sorted(prices, key=_shown_order):
         by_product.setdefault(id_of(price.product) or "", []).append(price)
-    made = [
-        (_product_of(product, by_product.get(product.id, ())), product)
+    made = (
+        (_product_of(product, by_product.get(product.id, ())), metadata_of(product, "position"))
         for product in sorted(products, key=lambda product: (product.created, product.id))
-    ]
-    made.sort(key=lambda pair: (_position(pair[1]), _daily_cost(pair[0])))
-    return CatalogSnapshot(provider=Provider.STRIPE, products=tuple(product for product, _ in made))
+    )
+    return CatalogSnapshot(provider=Provider.STRIPE, products=in_shown_order(made))
 
 
 def _product_of(product: stripe.Product, prices: Iterable[stripe.Price]) -> CatalogProduct:
@@ -121,7 +119,6 @@ def _price_of(price: stripe.Price, product_id: str) -> CatalogPrice:
     options = price.currency_options if "currency_options" in price else None
     currencies = {price.currency, *(options.to_dict() if options else ())}
     amounts = {currency: unit_amount(price, currency) for currency in sorted(currencies)}
-    interval = price.recurring.interval if price.recurring else None
     return CatalogPrice(
         id=price.id,
         product_id=product_id,
@@ -129,29 +126,15 @@ def _price_of(price: stripe.Price, product_id: str) -> CatalogPrice:
         currency=price.currency,
         # A tiered or metered price has no single amount.
         amounts={currency: amount for currency, amount in amounts.items() if amount is not None},
-        interval=next((known for known in _INTERVALS if known == interval), None),
+        interval=interval_of(price.recurring.interval if price.recurring else None),
         interval_count=price.recurring.interval_count if price.recurring else 1,
     )
 
 
-def _position(product: stripe.Product) -> float:
-    text = metadata_of(product, "position")
-    return int(text) if text.isascii() and text.isdigit() else inf
-
-
-def _daily_cost(product: CatalogProduct) -> float:
-    costs = (
-        price.amounts[price.currency] / (_DAYS[price.interval] * price.interval_count)
-        for price in product.prices
-        if price.active and price.interval and price.currency in price.amounts
-    )
-    return min(costs, default=inf)
-
-
 def _shown_order(price: stripe.Price) -> tuple[float, int, str]:
     recurring = price.recurring
-    days = _DAYS.get(recurring.interval, inf) * recurring.interval_count if recurring else inf
-    return days, -price.created, price.id
+    lasting = days(recurring.interval, recurring.interval_count) if recurring else inf
+    return lasting, -price.created, price.id
 
 
 # ---------------------------------------------------------------- the portal configuration

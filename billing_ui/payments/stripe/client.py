@@ -5,9 +5,9 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Awaitable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -15,6 +15,13 @@ import stripe
 import structlog
 
 from billing_ui import metrics
+from billing_ui.payments.client import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    RETRIES,
+    translating,
+)
 from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.types import (
     ConfigurationUnusable,
@@ -24,27 +31,21 @@ from billing_ui.payments.types import (
     PaymentError,
     ProviderRejected,
 )
-from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable, whole_seconds
+from billing_ui.payments.unavailable import header, in_trouble, late, too_busy, unreachable
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
 
-CONNECT_SECONDS = 3.0
-"""How long getting a connection may take, name resolution and TLS included."""
-
-ANSWER_SECONDS = 10.0
-"""How long one attempt may take, from asking for a connection to the answer's last byte."""
-
-RETRIES = 2
-"""How often the SDK repeats a call after a 409, a 5xx or a lost connection; never after a 429."""
-
 PAGE = 100
 """How many objects a page of a list has, the most Stripe gives."""
 
-_KEEP_ALIVE_SECONDS = 60.0
 _KEY = re.compile(r"\b(?:sk|rk|pk|whsec|ek)_[\w*]+")
 
 T = TypeVar("T", bound=stripe.StripeObject)
+
+
+class _Late(stripe.APIConnectionError):
+    """No whole answer came in time."""
 
 
 class Transport(stripe.HTTPClient):
@@ -85,10 +86,28 @@ class Transport(stripe.HTTPClient):
                 body = await response.read()
                 status = response.status
                 return body, status, response.headers
+        # The SDK leaves this constructor untyped.
+        except TimeoutError as error:
+            raise _Late(type(error).__name__) from error  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, OSError) as error:
-            raise _lost_connection(error) from error
+            raise stripe.APIConnectionError(type(error).__name__, should_retry=True) from error  # type: ignore[no-untyped-call]
         finally:
             metrics.provider_called(Provider.STRIPE, time.perf_counter() - began, status)
+
+    def _should_retry(
+        self,
+        response: tuple[Any, int, Mapping[str, str] | None] | None,
+        api_connection_error: stripe.APIConnectionError | None,
+        num_retries: int,
+        max_network_retries: int | None,
+    ) -> bool:
+        # The SDK disregards how long Stripe asks to wait. Who is told so does not stand waiting here.
+        if response is not None and header(response[2], "retry-after"):
+            return False
+        again = super()._should_retry(
+            response, api_connection_error, num_retries, max_network_retries
+        )
+        return bool(again)
 
     def sleep_async(self, secs: float) -> Awaitable[None]:
         """Wait `secs` seconds before a retry."""
@@ -114,18 +133,12 @@ class Transport(stripe.HTTPClient):
             connector=aiohttp.TCPConnector(
                 # The SDK's own certificates: slim images have none.
                 ssl=ssl.create_default_context(cafile=stripe.ca_bundle_path) if self._tls else True,
-                # Someone who loads the page often clicks within the minute: spare them the handshake.
-                keepalive_timeout=_KEEP_ALIVE_SECONDS,
+                keepalive_timeout=KEEP_ALIVE_SECONDS,
             ),
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=self._proxy_url,
         )
-
-
-def _lost_connection(error: Exception) -> stripe.APIConnectionError:
-    # The SDK leaves this constructor untyped.
-    return stripe.APIConnectionError(type(error).__name__, should_retry=True)  # type: ignore[no-untyped-call]
 
 
 def open_client(secret_key: str, api_base: str) -> tuple[stripe.StripeClient, Transport]:
@@ -142,20 +155,12 @@ def open_client(secret_key: str, api_base: str) -> tuple[stripe.StripeClient, Tr
     return client, transport
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise what the SDK raises inside as our named errors; of parallel calls, the first failure.
+def translated() -> AbstractContextManager[None]:
+    """Raise what the SDK raises inside as our named errors; see `payments.client.translating`.
 
-    The SDK's exception is left out of the traceback: it carries the request's headers and the answer's body.
-    What of it helps to find the call in Stripe's own log is written to ours.
+    What of the SDK's exception helps to find the call in Stripe's own log is written to ours.
     """
-    try:
-        yield
-    except stripe.StripeError as error:
-        raise _noted(error) from None
-    except ExceptionGroup as failures:
-        first = failures.exceptions[0]
-        raise (_noted(first) if isinstance(first, stripe.StripeError) else first) from None
+    return translating((stripe.StripeError,), _noted)
 
 
 def _noted(error: stripe.StripeError) -> PaymentError:
@@ -172,12 +177,12 @@ def _noted(error: stripe.StripeError) -> PaymentError:
 
 def translate(error: stripe.StripeError) -> PaymentError:
     """Return the named error that `error` is to a person, without keys or bodies."""
+    if isinstance(error, _Late):
+        return late("Stripe")
     if isinstance(error, stripe.APIConnectionError):
-        if isinstance(error.__cause__, TimeoutError):
-            return late("Stripe")
         return unreachable("Stripe")
     if isinstance(error, stripe.RateLimitError):
-        return too_busy("Stripe", retry_after(error))
+        return too_busy("Stripe", error.headers)
     if isinstance(error, stripe.AuthenticationError):
         return ProviderRejected(
             "Stripe refused this site's API key. "
@@ -190,7 +195,7 @@ def translate(error: stripe.StripeError) -> PaymentError:
     if isinstance(error, stripe.InvalidRequestError):
         return _refusal(error)
     if isinstance(error, stripe.APIError):
-        return in_trouble("Stripe", retry_after=retry_after(error))
+        return in_trouble("Stripe", error.headers)
     return ProviderRejected(f"Stripe refused the request: {_said(error)}")
 
 
@@ -217,28 +222,19 @@ def is_missing(error: stripe.StripeError) -> bool:
     return error.code == "resource_missing"
 
 
-def retry_after(error: stripe.StripeError) -> int | None:
-    """Return how many whole seconds Stripe asks to wait, None when it does not say."""
-    return whole_seconds(_header(error.headers, "retry-after"))
-
-
 def replayed(headers: Mapping[str, str] | None) -> bool:
     """Return whether Stripe repeated the stored answer of an earlier call with the same idempotency key."""
-    return _header(headers, "idempotent-replayed") == "true"
+    return header(headers, "idempotent-replayed") == "true"
 
 
 def stored_failure(error: stripe.StripeError) -> str:
     """Return the id of the earlier request whose failure Stripe repeats; empty when this failure is a new one."""
-    return _header(error.headers, "original-request") if replayed(error.headers) else ""
+    return header(error.headers, "original-request") if replayed(error.headers) else ""
 
 
 async def all_pages(first: Awaitable[stripe.ListObject[T]]) -> list[T]:
     """Return everything in a list, of which `first` is the first page."""
     return [found async for found in (await first).auto_paging_iter()]
-
-
-def _header(headers: Mapping[str, str] | None, name: str) -> str:
-    return next((value for key, value in (headers or {}).items() if key.lower() == name), "")
 
 
 def _said(error: stripe.StripeError) -> str:

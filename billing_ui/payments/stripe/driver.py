@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 import stripe
 
 from billing_ui.clock import from_unix, utc_now
+from billing_ui.payments.access import access_to, background_rate
 from billing_ui.payments.inspection import Expected, Finding
+from billing_ui.payments.mapping import metadata
 from billing_ui.payments.stripe import inspection, mapping, webhooks
 from billing_ui.payments.stripe.catalog import ensure_configuration, fetch_catalog
 from billing_ui.payments.stripe.client import (
@@ -42,14 +43,7 @@ from billing_ui.payments.types import (
     StartCheckoutInput,
     StartPortalSessionInput,
 )
-from billing_ui.settings import (
-    DEFAULT_SANDBOX_PORT,
-    SANDBOX_HOST,
-    SANDBOX_SECRET_KEY,
-    Provider,
-    Settings,
-    is_loopback,
-)
+from billing_ui.settings import Provider, Settings
 
 if TYPE_CHECKING:
     from stripe.params import CustomerCreateParams
@@ -64,6 +58,12 @@ if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams as CheckoutParams
 
 API_BASE = "https://api.stripe.com"
+
+LIVE_CALLS, TEST_CALLS = 80, 20
+"""How many calls a second work in the background makes of the 100, and with a test key 25, that Stripe allows.
+
+See https://docs.stripe.com/rate-limits.
+"""
 
 # Stripe remembers an idempotency key for at least 24 hours.
 _KEY_MEMORY = timedelta(hours=23)
@@ -93,18 +93,20 @@ class StripeDriver:
             webhook_secrets: signing secrets of the webhook endpoint, any of which may verify.
             portal_configuration: the configuration a portal session uses when its request names none.
         """
+        self._livemode = webhooks.livemode_of(secret_key)
         self.capabilities = Capabilities(
             flows=frozenset(FlowType),
             checkout=True,
             event_list=True,
             portal_configurations=True,
             snapshot_calls=SNAPSHOT_CALLS,
-            background_calls_per_second=_background_rate(secret_key, api_base),
+            background_calls_per_second=background_rate(
+                api_base, LIVE_CALLS if self._livemode else TEST_CALLS
+            ),
         )
         self._client, self._transport = open_client(secret_key, api_base)
         self._webhook_secrets = webhook_secrets
         self._portal_configuration = portal_configuration
-        self._livemode = webhooks.livemode_of(secret_key)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -113,13 +115,7 @@ class StripeDriver:
         Raises:
             ProviderRejected: no Stripe key is set, but another provider's is.
         """
-        key = settings.stripe_secret_key.get_secret_value()
-        base = settings.stripe_api_base
-        if settings.sandbox:
-            key = SANDBOX_SECRET_KEY
-            base = base or f"http://{SANDBOX_HOST}:{settings.sandbox_port or DEFAULT_SANDBOX_PORT}"
-        if not key:
-            raise ProviderRejected("Stripe has no API key. Set STRIPE_SECRET_KEY.")
+        key, base = access_to(cls.provider, cls.display_name, settings)
         return cls(
             key,
             api_base=base or API_BASE,
@@ -145,7 +141,7 @@ class StripeDriver:
         with translated():
             if payer.claimed_at is not None and utc_now() - payer.claimed_at > _KEY_MEMORY:
                 query = " AND ".join(
-                    f"metadata['{name}']:'{value}'" for name, value in _metadata(payer).items()
+                    f"metadata['{name}']:'{value}'" for name, value in metadata(payer).items()
                 )
                 found = await self._client.v1.customers.search_async({"query": query})
                 if found.data:
@@ -157,7 +153,7 @@ class StripeDriver:
             return customer.id
 
     async def _create_customer(self, payer: Payer) -> stripe.Customer:
-        params: CustomerCreateParams = {"metadata": _metadata(payer)}
+        params: CustomerCreateParams = {"metadata": metadata(payer)}
         if payer.email is not None:
             params["email"] = payer.email
         if payer.name is not None:
@@ -182,7 +178,7 @@ class StripeDriver:
         page = await self._client.v1.customers.list_async(
             {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
         )
-        wanted = _metadata(payer)
+        wanted = metadata(payer)
         async for customer in page.auto_paging_iter():
             if all(mapping.metadata_of(customer, name) == wanted[name] for name in wanted):
                 return customer
@@ -343,20 +339,6 @@ class StripeDriver:
             )
             async for event in page.auto_paging_iter():
                 yield webhooks.event_of(event.to_dict(for_json=True))
-
-
-def _background_rate(secret_key: str, api_base: str) -> float | None:
-    """Return how many calls a second work in the background may make; people's clicks need some as well.
-
-    Stripe allows 25 with a test key and 100 with a live one (https://docs.stripe.com/rate-limits).
-    """
-    if is_loopback(urlsplit(api_base).hostname or ""):
-        return None
-    return 80 if secret_key.startswith(("sk_live_", "rk_live_")) else 20
-
-
-def _metadata(payer: Payer) -> dict[str, str]:
-    return {"team_id": str(payer.team_id), "generation": str(payer.generation)}
 
 
 def _headers(answer: stripe.StripeObject) -> Mapping[str, str] | None:

@@ -2,19 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 import stripe
 
-from billing_ui.clock import utc_now
-from billing_ui.payments.inspection import Expected, Finding, fine, problem, warning
+from billing_ui.payments.inspection import (
+    Expected,
+    Finding,
+    clock,
+    fine,
+    mode,
+    problem,
+    warning,
+)
 from billing_ui.payments.stripe.catalog import content_hash, fetch_catalog, portal_content
 from billing_ui.payments.stripe.client import PAGE, all_pages, is_missing, translate
 from billing_ui.payments.stripe.mapping import metadata_of
 from billing_ui.payments.stripe.webhooks import NEEDED_EVENTS, TOLERANCE_SECONDS
 from billing_ui.payments.types import NoActivePrices, PortalConfigurationRef, ProductNotActive
+from billing_ui.payments.unavailable import header
 
 if TYPE_CHECKING:
     from stripe.params.billing_portal import ConfigurationCreateParams
@@ -57,11 +63,10 @@ async def inspect(
     if expected.webhook_url is not None:
         parts.append(_endpoint(client, expected.webhook_url))
     found = await asyncio.gather(*(_guarded(part) for part in parts))
-    clock = _clock(first, utc_now()) if first is not None else ()
     secrets = _secrets(webhook_secrets) if expected.webhook_url is not None else ()
     return (
         _mode(livemode, secure=expected.secure),
-        *clock,
+        *(_clock(first) if first is not None else ()),
         *found[0],
         *secrets,
         *(finding for part in found[1:] for finding in part),
@@ -107,50 +112,18 @@ def _mode(livemode: bool | None, *, secure: bool) -> Finding:
             "STRIPE_SECRET_KEY does not look like a key of Stripe's, test or live.",
             f"Take one that begins with sk_ or rk_ from {_KEYS_PAGE}.",
         )
-    if livemode and not secure:
-        return problem(
-            "mode",
-            "The key is a live one, but BASE_URL is plain http: sessions travel unprotected.",
-            "Serve the dashboard over https and set BASE_URL to that address.",
-        )
-    if not livemode and secure:
-        return warning(
-            "mode",
-            "The key is a test one, but BASE_URL is a public https address: no real money moves.",
-            "For production set STRIPE_SECRET_KEY to a live key, and STRIPE_WEBHOOK_SECRET to the secret "
-            "of the live endpoint.",
-        )
-    return fine("mode", f"The key is a {'live' if livemode else 'test'} one, which fits BASE_URL.")
-
-
-def _clock(answer: stripe.StripeObject, now: datetime) -> Iterator[Finding]:
-    response = answer.last_response
-    said = next(
-        (
-            value
-            for name, value in (response.headers if response else {}).items()
-            if name.lower() == "date"
-        ),
-        None,
+    return mode(
+        live=livemode,
+        secure=secure,
+        to_go_live="For production set STRIPE_SECRET_KEY to a live key, and STRIPE_WEBHOOK_SECRET to the secret "
+        "of the live endpoint.",
     )
-    if said is None:
-        return
-    seconds = round(abs((now - parsedate_to_datetime(said)).total_seconds()))
-    mend = "Let this machine keep its clock by NTP."
-    if seconds >= TOLERANCE_SECONDS:
-        yield problem(
-            "clock",
-            f"This machine's clock is {seconds} s off Stripe's: signatures of webhooks look too old.",
-            mend,
-        )
-    elif seconds > SKEW_WARNING_SECONDS:
-        yield warning(
-            "clock",
-            f"This machine's clock is {seconds} s off Stripe's; from {TOLERANCE_SECONDS} s on webhooks fail.",
-            mend,
-        )
-    else:
-        yield fine("clock", "This machine's clock agrees with Stripe's.")
+
+
+def _clock(answer: stripe.StripeObject) -> Iterator[Finding]:
+    response = answer.last_response
+    date = header(response.headers if response else None, "date")
+    return clock("Stripe", date, tolerance=TOLERANCE_SECONDS, warn_after=SKEW_WARNING_SECONDS)
 
 
 # ---------------------------------------------------------------- permissions

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias, cast
 import stripe
 
 from billing_ui.clock import from_unix
+from billing_ui.payments.listing import by_customer
 from billing_ui.payments.stripe import mapping
 from billing_ui.payments.stripe.client import PAGE
 from billing_ui.payments.types import (
@@ -109,12 +110,9 @@ def _grouped(listing: Listing, found: Sequence[Answer], plans: Plans) -> Iterabl
         for customer in found:
             yield _partial(mapping.customer_of(cast(stripe.Customer, customer)))
         return
-    by_customer: dict[str, list[Answer]] = {}
-    for listed in found:
-        # An invoice or a subscription of an account, not of a customer, is none of ours.
-        if customer_id := mapping.id_of(listed["customer"]):
-            by_customer.setdefault(customer_id, []).append(listed)
-    for customer_id, theirs in by_customer.items():
+    # An invoice or a subscription of an account, not of a customer, is none of ours.
+    grouped = by_customer(found, lambda listed: mapping.id_of(listed["customer"]))
+    for customer_id, theirs in grouped.items():
         who = SnapshotCustomer(id=customer_id)
         if listing is Listing.INVOICES:
             yield _partial(

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID
 
 import stripe
 
 from billing_ui.clock import from_unix
+from billing_ui.payments.mapping import generation_in, team_in
 from billing_ui.payments.types import (
     Address,
     NextInvoice,
@@ -100,8 +100,8 @@ def customer_of(customer: stripe.Customer) -> SnapshotCustomer:
     tax_ids = customer.tax_ids if "tax_ids" in customer else None
     return SnapshotCustomer(
         id=customer.id,
-        team_id=_team_of(customer),
-        generation=_generation_of(customer),
+        team_id=team_in(metadata_of(customer, "team_id")),
+        generation=generation_in(metadata_of(customer, "generation")),
         email=customer.email,
         name=customer.name,
         phone=customer.phone,
@@ -115,19 +115,6 @@ def metadata_of(thing: HasMetadata, name: str) -> str:
     """Return a metadata value, empty when there is none of that name."""
     metadata = thing.metadata
     return str(metadata[name]) if metadata is not None and name in metadata else ""
-
-
-def _team_of(customer: stripe.Customer) -> UUID | None:
-    try:
-        return UUID(metadata_of(customer, "team_id"))
-    except ValueError:
-        # None of ours: no metadata, or someone else's of the same name.
-        return None
-
-
-def _generation_of(customer: stripe.Customer) -> int:
-    text = metadata_of(customer, "generation")
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 5 else 1
 
 
 def _address_of(address: stripe.Customer.Address | None) -> Address | None:

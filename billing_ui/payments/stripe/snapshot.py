@@ -8,6 +8,7 @@ import stripe
 import structlog
 
 from billing_ui.clock import from_unix
+from billing_ui.payments.snapshot import INVOICES, retrieved
 from billing_ui.payments.stripe import mapping
 from billing_ui.payments.stripe.catalog import options_path
 from billing_ui.payments.stripe.client import PAGE, T, all_pages, is_missing
@@ -16,14 +17,8 @@ from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
 
-INVOICES = 24
-"""How many of the newest invoices a snapshot holds."""
-
 SNAPSHOT_CALLS = 6
 """How many calls a snapshot usually takes."""
-
-_AT_ONCE = 8
-"""How many older invoices are retrieved at the same time."""
 
 
 async def fetch_snapshot(
@@ -137,22 +132,16 @@ async def _with_older(
 ) -> tuple[list[stripe.Invoice], tuple[str, ...]]:
     """Return the newest invoices and those asked for besides, and which of these no longer exist."""
     listed = {invoice.id for invoice in newest}
-    older = [invoice_id for invoice_id in asked_for if invoice_id not in listed]
-    at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def retrieve(invoice_id: str) -> stripe.Invoice | None:
-        async with at_once:
-            try:
-                return await client.v1.invoices.retrieve_async(invoice_id)
-            except stripe.InvalidRequestError as error:
-                if is_missing(error):
-                    return None
-                raise
+        try:
+            return await client.v1.invoices.retrieve_async(invoice_id)
+        except stripe.InvalidRequestError as error:
+            if is_missing(error):
+                return None
+            raise
 
-    async with asyncio.TaskGroup() as group:
-        calls = {invoice_id: group.create_task(retrieve(invoice_id)) for invoice_id in older}
-    found = [invoice for call in calls.values() if (invoice := call.result()) is not None]
-    gone = tuple(invoice_id for invoice_id, call in calls.items() if call.result() is None)
+    found, gone = await retrieved((id_ for id_ in asked_for if id_ not in listed), retrieve)
     return [*newest, *found], gone
 
 

@@ -2,18 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC
-from typing import Annotated, Any, Final
+from typing import Any
 
 import stripe
-from pydantic import AwareDatetime, BaseModel, Field, InstanceOf
-from pydantic_core import from_json
+from pydantic import AwareDatetime, BaseModel, InstanceOf
 
-from billing_ui.payments.types import (
-    InvalidRequest,
-    InvalidSignature,
-    NoWebhookSecret,
-    ProviderEvent,
-)
+from billing_ui.payments.types import ProviderEvent
+from billing_ui.payments.unavailable import header
+from billing_ui.payments.webhooks import Name, name_in, verified
 
 TOLERANCE_SECONDS = 300
 """How old a signature may be; an older one could be a recording."""
@@ -54,11 +50,6 @@ _CATALOG_EVENTS = ("product.", "price.")
 _SESSIONS = ("billing_portal.session", "checkout.session")
 _CREDENTIALS = {"client_secret", "confirmation_secret"}
 
-
-_MAX_NAME: Final = 255
-_Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
-"""No id or type of Stripe's is longer, and no longer one fits into the inbox."""
-
 _Document = InstanceOf[dict[str, Any]]
 """What is read by hand, and not copied."""
 
@@ -81,8 +72,8 @@ class _Event(BaseModel):
     A webhook has the version its endpoint was registered with, so nothing else is relied on.
     """
 
-    id: _Name
-    type: _Name
+    id: Name
+    type: Name
     created: AwareDatetime
     livemode: bool | None = None
     data: _Data | None = None
@@ -104,28 +95,20 @@ def verify(
 ) -> ProviderEvent:
     """Return the event of a webhook that one of `secrets` signed.
 
-    Args:
-        secrets: the endpoint's signing secrets; several while one is being replaced.
-        headers: the request's headers, in any case.
-        body: the request's body as it came.
-        livemode: as of `event_of`.
+    See `payments.webhooks.verified`.
 
-    Raises:
-        NoWebhookSecret: `secrets` holds none.
-        InvalidSignature: none of `secrets` verifies it.
-        InvalidRequest: it is signed, but not an event.
+    Args:
+        headers: the request's headers, in any case.
+        livemode: as of `event_of`.
     """
-    if not any(secrets):
-        raise NoWebhookSecret()
-    signature = next(
-        (value for name, value in headers.items() if name.lower() == "stripe-signature"), ""
+    signature = header(headers, "stripe-signature")
+    return verified(
+        "Stripe",
+        secrets,
+        body,
+        lambda secret: _signed(body, signature, secret),
+        lambda payload: event_of(payload, livemode=livemode),
     )
-    if not any(_signed(body, signature, secret) for secret in secrets):
-        raise InvalidSignature()
-    try:
-        return event_of(from_json(body, allow_inf_nan=False), livemode=livemode)
-    except ValueError:
-        raise InvalidRequest("The body is not an event of Stripe's.") from None
 
 
 def _signed(body: bytes, signature: str, secret: str) -> bool:
@@ -133,7 +116,6 @@ def _signed(body: bytes, signature: str, secret: str) -> bool:
     if not signature.isascii():
         return False
     try:
-        # An empty secret, with which anyone can sign, is refused there.
         stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE_SECONDS)
     except (stripe.SignatureVerificationError, UnicodeDecodeError):
         return False
@@ -183,8 +165,7 @@ def _payment_method_id(subject: dict[str, Any]) -> str | None:
 
 
 def _id(value: object) -> str | None:
-    found = value.get("id") if isinstance(value, dict) else value
-    return found if isinstance(found, str) and 0 < len(found) <= _MAX_NAME else None
+    return name_in(value.get("id") if isinstance(value, dict) else value)
 
 
 def _without_credentials(event: dict[str, Any]) -> dict[str, Any]:

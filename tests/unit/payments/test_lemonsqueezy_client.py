@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from billing_ui.payments import client as payments_client
 from billing_ui.payments.lemonsqueezy import LemonSqueezyDriver, client
 from billing_ui.payments.types import (
     CustomerDeleted,
@@ -18,6 +19,7 @@ from billing_ui.payments.types import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from billing_ui.settings import Provider
 from tests.conftest import free_port
 from tests.unit.payments.lemon import LEMON_KEY, document, lemon_driver, one
 from tests.unit.payments.requests import make_settings, portal_request
@@ -52,7 +54,7 @@ def refusal(status: int, detail: str = "No.", pointer: str = "", **headers: str)
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a failed call be repeated at once."""
-    monkeypatch.setattr(client, "_FIRST_DELAY_SECONDS", 0)
+    monkeypatch.setattr(payments_client, "_FIRST_PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -266,9 +268,9 @@ async def test_a_driver_serves_the_event_loops_that_come_and_go(scripted: Script
     [("http://127.0.0.1:9", False), ("http://localhost:9", False), ("https://api.test", True)],
 )
 async def test_a_proxy_is_never_asked_for_this_machine(base: str, trusts: bool) -> None:
-    opened = client.Client("key", base)._open()
-    assert opened._trust_env is trusts
-    await opened.aclose()
+    connections = payments_client.Connections(Provider.LEMONSQUEEZY, "Lemon Squeezy", base)
+    assert connections._here()._trust_env is trusts
+    await connections.close()
 
 
 # ---------------------------------------------------------------- made from settings
@@ -276,7 +278,8 @@ async def test_a_proxy_is_never_asked_for_this_machine(base: str, trusts: bool) 
 
 def made(**values: Any) -> LemonSqueezyDriver:
     """Return the driver that settings of exactly `values` describe."""
-    return LemonSqueezyDriver.from_settings(make_settings(secret_key="x", **values))
+    settings = {"payment_provider": "lemonsqueezy", "secret_key": "x"} | values
+    return LemonSqueezyDriver.from_settings(make_settings(**settings))
 
 
 def test_settings_need_a_key_and_a_store() -> None:

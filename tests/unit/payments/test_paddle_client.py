@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from billing_ui.payments import client as payments_client
 from billing_ui.payments.paddle import PaddleDriver, client
 from billing_ui.payments.types import (
     CustomerDeleted,
@@ -57,7 +58,7 @@ def refusal(status: int, code: str, detail: str = "No.", **headers: str) -> Answ
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a failed call be repeated at once."""
-    monkeypatch.setattr(client, "_BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(payments_client, "_FIRST_PAUSE_SECONDS", 0)
 
 
 @pytest.fixture

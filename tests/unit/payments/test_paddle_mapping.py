@@ -12,6 +12,7 @@ from paddle_billing.Entities.Subscription import Subscription
 from paddle_billing.Entities.Subscriptions import SubscriptionStatus
 from paddle_billing.Entities.Transaction import Transaction
 
+from billing_ui.payments.mapping import generation_in, team_in
 from billing_ui.payments.paddle import mapping
 from billing_ui.payments.types import SubscriptionState
 from billing_ui.sandbox.core.outbox import Outbox
@@ -279,8 +280,8 @@ def test_an_amount_is_told_where_the_price_says_it(
 @pytest.mark.parametrize("value", [None, {}, [], ["team_id"], {"team_id": 7}, {"team_id": "x"}])
 def test_somebody_elses_data_names_no_team(value: Any) -> None:
     data = None if value is None else CustomData(value)
-    assert mapping.team_of(data) is None
-    assert mapping.generation_of(data) == 1
+    assert team_in(mapping.text_in(data, "team_id")) is None
+    assert generation_in(mapping.text_in(data, "generation")) == 1
 
 
 def test_a_next_transaction_tells_the_prorated_part(shop: Shop, bought: Json) -> None:
