@@ -350,6 +350,7 @@ async def _fetch_whole(services: Services, driver: Driver, work: _Listing) -> in
 async def _customers_left(session: AsyncSession, provider: Provider) -> int:
     query = select(func.count()).where(
         Customer.provider == provider.value,
+        col(Customer.provider_customer_id).is_not(None),
         col(Customer.wanted) > col(Customer.applied),
         ~col(Customer.partial),
         col(Customer.parked_at).is_(None),

@@ -303,7 +303,9 @@ async def _shown_subscriptions(session: AsyncSession, customer_id: UUID) -> Sequ
         select(Subscription)
         .options(left_out(Subscription.raw))
         .where(Subscription.customer_id == customer_id)
-        .order_by(case((ended, 1), else_=0), col(Subscription.ended_at).desc(), *NEWEST_FIRST)
+        .order_by(
+            case((ended, 1), else_=0), col(Subscription.ended_at).desc().nulls_last(), *NEWEST_FIRST
+        )
     )
     found = (await session.exec(query)).all()
     live = [s for s in found if s.state != SubscriptionState.ENDED]

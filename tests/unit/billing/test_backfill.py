@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import Table, func, inspect
 from sqlmodel import SQLModel, select
 
+from billing_ui.billing import backfill as backfilling
 from billing_ui.billing import job_rows, patience
 from billing_ui.billing.backfill import (
     BackfillProgress,
@@ -24,7 +25,7 @@ from billing_ui.billing.backfill import (
     backfill,
     backfill_row,
 )
-from billing_ui.billing.customers import ensure_customer
+from billing_ui.billing.customers import claim_customer, ensure_customer
 from billing_ui.billing.job_rows import hold, remembered, take_turn
 from billing_ui.billing.listed_rows import write_listed
 from billing_ui.billing.refresh import catch_up
@@ -284,6 +285,18 @@ async def test_what_several_pages_say_of_a_customer_may_be_written_together(
 
 
 # ---------------------------------------------------------------- what is known better
+
+
+async def test_a_customer_that_was_never_created_is_not_waited_for(
+    services: Services, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "_COUNT_SECONDS", 0.0)
+    account = await new_account(services)
+    await claim_customer(services, account.identity, account.team_id)
+    driver.has(snapshot(customer="cus_1"))
+    told: list[int] = []
+    await backfill(services, lambda progress: told.append(progress.customers_left))
+    assert set(told) == {0}
 
 
 async def test_a_customer_that_is_whole_is_not_overwritten_but_fetched(

@@ -165,6 +165,14 @@ async def test_without_a_live_subscription_the_one_that_ended_last_is_shown(
     assert (plan.name, plan.state, plan.ended_at) == ("Team", "ended", NOW.replace(day=2))
 
 
+async def test_of_ended_subscriptions_one_that_ended_nobody_knows_when_hides_no_other(
+    shop: Services, driver: FakeDriver
+) -> None:
+    unknown = ended(id="sub_2", items=(item(TEAM, id="si_2"),), ended_at=None)
+    _, summary = await shown(shop, driver, ended(PRO), unknown)
+    assert [plan.name for plan in summary.plans] == ["Pro"]
+
+
 async def test_several_items_add_up_only_when_they_can(shop: Services, driver: FakeDriver) -> None:
     _, summary = await shown(
         shop,
