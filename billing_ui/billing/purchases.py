@@ -32,10 +32,8 @@ async def claim_purchase(services: Services, customer: Customer) -> UUID | None:
     Raises:
         PaymentError: the provider did not tell since when the customer is there.
     """
-    driver, customer_id = (
-        services.drivers.get(Provider(customer.provider)),
-        customer.provider_customer_id,
-    )
+    customer_id = customer.provider_customer_id
+    driver = services.drivers.get(Provider(customer.provider))
     if customer_id is None or not isinstance(driver, TellsBuyers):
         return None
     since = (customer.marked_at or utc_now()) - _CLOCKS_DIFFER
