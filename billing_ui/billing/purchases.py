@@ -21,7 +21,7 @@ _CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 
 async def claim_purchase(services: Services, customer: Customer) -> UUID | None:
-    """Give a customer of nobody's to the team whose purchase made it; returns whose it is then, None when still nobody's.
+    """Give a customer of nobody's to the team whose purchase made it; returns whose it is then, or None.
 
     The events that have made it out of date must prove it. And the team must have bought nothing yet at this
     provider, for all that we have fetched: else an operator decides.
