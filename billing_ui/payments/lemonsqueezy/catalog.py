@@ -16,8 +16,12 @@ from billing_ui.payments.lemonsqueezy.resources import (
     SubscriptionAttributes,
     VariantAttributes,
 )
+from billing_ui.payments.snapshot import retrieved
 from billing_ui.payments.types import CatalogPrice, CatalogProduct, CatalogSnapshot
 from billing_ui.settings import Provider
+
+AT_ONCE: Final = 4
+"""How many things are asked for at the same time: Lemon Squeezy allows few calls."""
 
 _BLOCKS: Final = frozenset({"p", "div", "br", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6"})
 
@@ -74,44 +78,43 @@ async def fetch_prices(
 
     An older one than the variant's newest keeps those who bought at it, so the subscription says which. One in
     a free trial does not say yet: it is going to be the newest. The newest hundred prices of all are listed, and
-    only what is not among them is asked for by itself.
+    only what is not among them is asked for by itself, once for all who pay it.
 
     Raises:
         ExceptionGroup: one of the calls failed.
     """
     if not subscriptions:
         return {}
-    page = await client.get_page("prices", 1, {})
-    newest = [parsed(PriceAttributes, document) for document in page.data]
-    by_id = {price.id: price for price in newest}
-    by_variant = _newest_by_variant(newest)
-    async with asyncio.TaskGroup() as group:
-        calls = {
-            subscription.id: group.create_task(_price(client, subscription, by_id, by_variant))
-            for subscription in subscriptions
-        }
-    return {id_: price for id_, call in calls.items() if (price := call.result()) is not None}
+    newest = await _newest_prices(client, {})
+    by_id, by_variant = {price.id: price for price in newest}, _newest_by_variant(newest)
+    paid = {
+        one.id: str(item.price_id)
+        for one in subscriptions
+        if (item := one.attributes.first_subscription_item)
+    }
+    tried = {one.id: one.attributes.variant_id for one in subscriptions if one.id not in paid}
 
-
-async def _price(
-    client: Client,
-    subscription: Resource[SubscriptionAttributes],
-    by_id: Mapping[str, Resource[PriceAttributes]],
-    by_variant: Mapping[int, Resource[PriceAttributes]],
-) -> Resource[PriceAttributes] | None:
-    item, variant_id = (
-        subscription.attributes.first_subscription_item,
-        subscription.attributes.variant_id,
-    )
-    if item is not None:
-        price_id = str(item.price_id)
-        if price_id in by_id:
-            return by_id[price_id]
+    async def older(price_id: str) -> Resource[PriceAttributes]:
         return parsed(PriceAttributes, (await client.get("prices", price_id)).data)
-    if variant_id in by_variant:
-        return by_variant[variant_id]
-    page = await client.get_page("prices", 1, {"filter[variant_id]": str(variant_id)})
-    return parsed(PriceAttributes, page.data[0]) if page.data else None
+
+    async def of_variant(variant_id: str) -> list[Resource[PriceAttributes]]:
+        return await _newest_prices(client, {"filter[variant_id]": variant_id})
+
+    found, _ = await retrieved(set(paid.values()) - by_id.keys(), older, AT_ONCE)
+    by_id |= {price.id: price for price in found}
+    unlisted = map(str, set(tried.values()) - by_variant.keys())
+    pages, _ = await retrieved(unlisted, of_variant, AT_ONCE)
+    by_variant |= _newest_by_variant(price for page in pages for price in page)
+    return {id_: by_id[price_id] for id_, price_id in paid.items()} | {
+        id_: by_variant[variant] for id_, variant in tried.items() if variant in by_variant
+    }
+
+
+async def _newest_prices(
+    client: Client, query: Mapping[str, str]
+) -> list[Resource[PriceAttributes]]:
+    page = await client.get_page("prices", 1, query)
+    return [parsed(PriceAttributes, document) for document in page.data]
 
 
 def _newest_by_variant(

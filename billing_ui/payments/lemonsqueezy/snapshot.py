@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from billing_ui.payments.lemonsqueezy import mapping
-from billing_ui.payments.lemonsqueezy.catalog import fetch_prices
+from billing_ui.payments.lemonsqueezy.catalog import AT_ONCE, fetch_prices
 from billing_ui.payments.lemonsqueezy.client import Client, Refused, included, parsed
 from billing_ui.payments.lemonsqueezy.resources import (
     CustomerAttributes,
@@ -20,9 +20,6 @@ from billing_ui.settings import Provider
 
 SNAPSHOT_CALLS: Final = 3
 """How many calls a snapshot usually takes: the customer with its subscriptions, prices, and one's invoices."""
-
-_AT_ONCE: Final = 4
-"""How many lists of invoices, or older invoices, are asked for at the same time."""
 
 
 async def fetch_snapshot(
@@ -105,7 +102,7 @@ async def _invoices(
     since: datetime | None,
 ) -> list[Resource[InvoiceAttributes]]:
     """Return the newest invoices of all the subscriptions together, and all from `since` on."""
-    at_once = asyncio.Semaphore(_AT_ONCE)
+    at_once = asyncio.Semaphore(AT_ONCE)
 
     async def of(subscription_id: str) -> list[Resource[InvoiceAttributes]]:
         async with at_once:
@@ -154,7 +151,7 @@ async def _with_older(
         return invoice if str(invoice.attributes.customer_id) == customer_id else None
 
     found, gone = await retrieved(
-        (id_ for id_ in asked_for if id_ not in listed), retrieve, _AT_ONCE
+        (id_ for id_ in asked_for if id_ not in listed), retrieve, AT_ONCE
     )
     return [*newest, *found], gone
 

@@ -57,27 +57,32 @@ async def test_who_cannot_pay_is_told_when_it_is_tried_again(
     assert owed.amount_remaining == owed.total
 
 
-async def test_who_bought_at_an_older_price_still_pays_that(scripted: ScriptedServer) -> None:
+async def test_who_bought_at_an_older_price_still_pays_that_and_it_is_asked_for_once(
+    scripted: ScriptedServer,
+) -> None:
     times = {"created_at": "2026-01-03T10:00:00Z"}
     customer = document("customers", "3", store_id=1, name="Ada", email="a@x.test", **times)
-    bought = document(
-        "subscriptions",
-        "7",
-        store_id=1,
-        customer_id=3,
-        product_id=11,
-        variant_id=12,
-        product_name="Pro",
-        status="active",
-        first_subscription_item={"id": 70, "price_id": 90, "quantity": 1},
-        **times,
-    )
+    bought = [
+        document(
+            "subscriptions",
+            number,
+            store_id=1,
+            customer_id=3,
+            product_id=11,
+            variant_id=12,
+            product_name="Pro",
+            status="active",
+            first_subscription_item={"id": 70, "price_id": 90, "quantity": 1},
+            **times,
+        )
+        for number in ("7", "8")
+    ]
     terms = {"variant_id": 12, "category": "subscription", "scheme": "standard"}
     newer = document("prices", "91", **terms, unit_price=2500, **times)
     older = document("prices", "90", **terms, unit_price=2000, **times)
     answers = {
         "/v1/stores/1": one(document("stores", "1", name="Acme", currency="EUR")),
-        "/v1/customers/3": one(customer, bought),
+        "/v1/customers/3": one(customer, *bought),
         "/v1/prices": page(newer),
         "/v1/prices/90": one(older),
         "/v1/subscription-invoices": page(),
@@ -88,9 +93,10 @@ async def test_who_bought_at_an_older_price_still_pays_that(scripted: ScriptedSe
 
     scripted.answers = [answer]
     driver = lemon_driver(scripted.url)
-    [told] = (await driver.fetch_snapshot("3")).subscriptions
+    told = (await driver.fetch_snapshot("3")).subscriptions
     await driver.close()
-    assert (told.items[0].unit_amount, told.currency) == (2000, "eur")
+    assert [(each.items[0].unit_amount, each.currency) for each in told] == [(2000, "eur")] * 2
+    assert [seen.path for seen in scripted.seen].count("/v1/prices/90") == 1
 
 
 async def test_a_trial_is_told_at_the_price_it_is_going_to_have(
