@@ -42,7 +42,7 @@ _BACKLOG: Final[tuple[tuple[str, str, Callable[[Backlog], float]], ...]] = (
     ),
     (
         "customers_parked",
-        "Customers given up on after a day of failing syncs, until something marks them again.",
+        "Customers given up on after their syncs had failed for long, until something marks them again.",
         lambda backlog: backlog.parked,
     ),
     (

@@ -175,7 +175,7 @@ async def _of_work(services: Services) -> AsyncIterator[Finding]:
         if job.failures:
             yield warning(
                 "jobs",
-                f"{job.name} has failed {job.failures} times in a row: {job.error}",
+                f"{job.name} has failed {_many(job.failures, 'time', 'times')} in a row: {job.error}",
                 "It is tried again by itself; mend what the error says.",
             )
 
@@ -186,16 +186,17 @@ async def _of_copies(services: Services) -> AsyncIterator[Finding]:
         yield warning(
             "status",
             f"{provider_name(unknown.provider)} has a status that this version has no word for: "
-            f"{unknown.status!r}, of {unknown.subscriptions} subscriptions. It is shown as it is.",
+            f"{unknown.status!r}, of {_many(unknown.subscriptions, 'subscription', 'subscriptions')}. "
+            "It is shown as it is.",
             "Upgrade billing-ui; if this is the newest version, report it.",
         )
     stranded = await count_stranded(services)
     if stranded:
         yield warning(
             "mismatch",
-            f"{stranded} teams are customers of a provider that is neither PAYMENT_PROVIDER nor one of "
-            "LEGACY_PROVIDERS: they can change nothing.",
-            "Name it in LEGACY_PROVIDERS, or link customers of the active provider to these teams: "
+            f"{_many(stranded, 'team is a customer', 'teams are customers')} of a provider that is neither "
+            "PAYMENT_PROVIDER nor one of LEGACY_PROVIDERS, where nothing can be changed.",
+            "Name it in LEGACY_PROVIDERS, or link customers of the active provider instead: "
             "billing-ui providers report",
         )
 
@@ -207,7 +208,7 @@ async def _of_backlog(database: Database, backlog: Backlog) -> list[Finding]:
         found.append(
             problem(
                 "parked",
-                f"{backlog.parked} customers were given up on after a day of failures: {named}",
+                f"{_many(backlog.parked, 'customer was', 'customers were')} given up on: {named}",
                 "Mend what the error says, then: billing-ui sync --customer ID",
             )
         )
@@ -216,7 +217,7 @@ async def _of_backlog(database: Database, backlog: Backlog) -> list[Finding]:
         found.append(
             warning(
                 "failing",
-                f"{backlog.failing} customers could not be synced the last time: {named}",
+                f"{_many(backlog.failing, 'customer', 'customers')} could not be synced the last time: {named}",
                 "They are tried again by themselves; mend what the error says.",
             )
         )
@@ -227,12 +228,14 @@ async def _of_backlog(database: Database, backlog: Backlog) -> list[Finding]:
         found.append(
             problem(
                 "queue",
-                f"{in_turn} customers wait for a sync, one of them for {_rounded(age)}.",
+                f"{_many(in_turn, 'customer waits', 'customers wait')} for a sync, "
+                f"{'' if in_turn == 1 else 'one of them '}for {_rounded(age)}.",
                 f"{_RUNNING}, and that it keeps up (billing_ui_sync_seconds in /metrics).",
             )
         )
     in_bulk = f", {backlog.in_bulk} of them in bulk" if backlog.in_bulk else ""
-    return found or [fine("queue", f"{backlog.waiting} customers wait for a sync{in_bulk}.")]
+    waiting = _many(backlog.waiting, "customer waits", "customers wait")
+    return found or [fine("queue", f"{waiting} for a sync{in_bulk}.")]
 
 
 async def _with_errors(database: Database, provider: str, *, parked: bool) -> str:
@@ -287,6 +290,10 @@ def _of_events_unlisted(settings: Settings, driver: Driver) -> Finding:
         "recovery",
         f"{driver.display_name} has no list of events: what no webhook tells is found by comparing.",
     )
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _rounded(age: timedelta) -> str:

@@ -391,9 +391,11 @@ async def test_customers_that_fail_or_were_given_up_on_are_named_with_their_erro
     found = await sound.examined()
     assert set(found) == {"failing", "parked"}
     assert found["failing"].level is Level.WARNING
-    assert f"{customer} (No way.)" in found["failing"].what
+    assert f"1 customer could not be synced the last time: {customer} (No way.)" in (
+        found["failing"].what
+    )
     assert found["parked"].level is Level.PROBLEM
-    assert "cus_parked (Never.)" in found["parked"].what
+    assert found["parked"].what == "1 customer was given up on: cus_parked (Never.)"
 
 
 async def test_customers_that_nobody_syncs_are_found(sound: House) -> None:
@@ -404,7 +406,7 @@ async def test_customers_that_nobody_syncs_are_found(sound: House) -> None:
             marked_at=utc_now() - timedelta(hours=3),
         )
     )
-    only(await sound.examined(), "queue", Level.PROBLEM, "3 hours")
+    only(await sound.examined(), "queue", Level.PROBLEM, "1 customer waits for a sync, for 3 hours")
 
 
 async def test_what_waits_in_bulk_is_no_problem(sound: House) -> None:
