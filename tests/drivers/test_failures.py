@@ -111,6 +111,20 @@ async def test_a_provider_that_does_not_answer_in_time_is_unavailable(
     await hurried.close()
 
 
+async def test_a_call_that_is_late_is_not_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = importlib.import_module(f"billing_ui.payments.{world.provider}.client")
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
+    hurried, many = open_driver(world), 9
+    with world.control.failing("latency", seconds=2, times=many, method="POST"):
+        with pytest.raises(ProviderUnavailable, match="didn't answer in time"):
+            await hurried.ensure_customer(payer())
+        [left] = world.control.faults()
+    await hurried.close()
+    assert many - left["times"] == 1
+
+
 async def test_a_wrong_key_is_refused_and_the_setting_named(world: World) -> None:
     driver = open_driver(world, key=world.wrong_key)
     with pytest.raises(ProviderRejected, match=world.key_setting):

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from billing_ui.payments import client as payments_client
 from billing_ui.payments.paddle import PaddleDriver, client
+from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.types import (
     CustomerDeleted,
     PaymentError,
@@ -145,6 +146,15 @@ async def test_too_many_requests_is_not_repeated_and_says_how_long_to_wait(
     assert failure.retry_after == 20
     assert str(failure).endswith("Try again in 20 seconds.")
     assert len(scripted.seen) == 1
+
+
+async def test_who_is_told_how_long_to_wait_does_not_try_again_before(
+    scripted: ScriptedServer, driver: PaddleDriver
+) -> None:
+    scripted.answers = [refusal(503, "service_unavailable", Retry_After="40")]
+    failure = await failure_of(driver)
+    assert isinstance(failure, ProviderUnavailable)
+    assert (failure.retry_after, len(scripted.seen)) == (40, 1)
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-1", "1.5", "Fri, 20 Nov 2026 06:29:00 GMT"])
@@ -296,9 +306,9 @@ def test_a_proxy_of_the_environment_never_gets_loopback_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    assert client.proxy_for("https://api.paddle.com") == "http://proxy.example:3128"
-    assert client.proxy_for("https://127.0.0.1:8420") is None
-    assert client.proxy_for("https://localhost:8420") is None
+    assert proxy_for("https://api.paddle.com") == "http://proxy.example:3128"
+    assert proxy_for("https://127.0.0.1:8420") is None
+    assert proxy_for("https://localhost:8420") is None
 
 
 def test_a_netrc_of_the_machine_does_not_replace_the_key() -> None:

@@ -104,6 +104,16 @@ async def test_too_many_requests_is_not_repeated_and_says_how_long_to_wait(
     assert len(scripted.seen) == 1
 
 
+@pytest.mark.parametrize("asked", ["", "true"])
+async def test_who_is_told_how_long_to_wait_does_not_try_again_before(
+    asked: str, scripted: ScriptedServer, scripted_driver: StripeDriver
+) -> None:
+    scripted.answers = [error_answer(503, {}, Retry_After="40", Stripe_Should_Retry=asked)]
+    failure = await failure_of(scripted_driver)
+    assert isinstance(failure, ProviderUnavailable)
+    assert (failure.retry_after, len(scripted.seen)) == (40, 1)
+
+
 @pytest.mark.parametrize("value", ["", "soon", "-1", "1.5", "²", "Fri, 20 Nov 2026 06:29:00 GMT"])
 async def test_a_retry_after_that_is_no_number_of_seconds_is_left_out(
     value: str, scripted: ScriptedServer, scripted_driver: StripeDriver
