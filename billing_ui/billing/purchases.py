@@ -1,16 +1,19 @@
 """Whose a customer is that nobody made here: a purchase under another e-mail address than the team's makes one."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy import case, or_, update
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing_ui.billing.customers import give_to_team, rivals_of
 from billing_ui.billing.services import Services
 from billing_ui.clock import utc_now
-from billing_ui.models import Customer, InboxEvent, Team
+from billing_ui.models import Customer, InboxEvent, PortalVisit, Team, VisitKind
 from billing_ui.payments.driver import TellsBuyers
 from billing_ui.settings import Provider
 
@@ -51,8 +54,14 @@ async def claim_purchase(services: Services, customer: Customer) -> UUID | None:
 
 async def _give(services: Services, customer_id: UUID, team_id: UUID) -> UUID | None:
     async with services.database.write() as session:
-        query = select(Customer).where(Customer.id == customer_id).with_for_update()
-        customer = (await session.exec(query)).one()
+        query = (
+            select(Customer)
+            .where(or_(col(Customer.id) == customer_id, col(Customer.team_id) == team_id))
+            .order_by(col(Customer.provider_customer_id))
+            .with_for_update()
+        )
+        found = (await session.exec(query)).all()
+        [customer] = [one for one in found if one.id == customer_id]
         if customer.team_id is not None or await session.get(Team, team_id) is None:
             # Somebody was faster; or the team is of another installation that sells in the same store.
             return customer.team_id
@@ -62,5 +71,23 @@ async def _give(services: Services, customer_id: UUID, team_id: UUID) -> UUID | 
             log.warning("purchase_unclaimed", customer=provider_customer_id, team_id=str(team_id))
             return None
         await give_to_team(session, customer, team_id, (rival for rival, _ in rivals))
+        await _move_visit(session, [rival.id for rival, _ in rivals], customer_id)
     log.info("purchase_claimed", customer=provider_customer_id, team_id=str(team_id))
     return team_id
+
+
+async def _move_visit(session: AsyncSession, before: Sequence[UUID], now: UUID) -> None:
+    """Let the last trip to a checkout be one of the customer that came of it: what changed is found there alone."""
+    last = (
+        select(PortalVisit.id)
+        .where(col(PortalVisit.customer_id).in_(before), PortalVisit.kind == VisitKind.CHECKOUT)
+        .order_by(col(PortalVisit.created_at).desc())
+        .limit(1)
+    )
+    # Who is back already was told that nothing changed: the fetch that goes on here tells them otherwise.
+    told_again = case((col(PortalVisit.returned_at).is_not(None), 0))
+    await session.exec(
+        update(PortalVisit)
+        .where(col(PortalVisit.id).in_(last))
+        .values(customer_id=now, wanted=told_again, synced_at=None, changes=None)
+    )

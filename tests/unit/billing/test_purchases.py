@@ -15,10 +15,11 @@ from billing_ui.billing.customers import current_customer, ensure_customer
 from billing_ui.billing.inbox import accept
 from billing_ui.billing.services import Services
 from billing_ui.billing.summary import BillingSummary, load_billing
+from billing_ui.billing.visits import latest_outcome, return_from_visit
 from billing_ui.billing.worker import drain
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
-from billing_ui.models import Customer
+from billing_ui.models import Customer, PortalVisit
 from billing_ui.payments.lemonsqueezy import LemonSqueezyDriver, mapping
 from billing_ui.payments.types import Payer
 from billing_ui.sandbox.shop.model import Checkout, Endpoint, Event
@@ -124,6 +125,39 @@ async def test_a_purchase_under_another_email_is_the_teams(store: Services, lemo
     assert shown.details.email == PRIVATE
     # An open page is told.
     assert account.team_id in {getattr(notice, "team_id", None) for notice in news}
+
+
+@pytest.mark.parametrize("back", ["before the event", "after it"])
+async def test_who_comes_back_is_told_what_was_bought(
+    back: str, store: Services, lemon: Lemon
+) -> None:
+    account = await new_account(store)
+    earlier, checkout = [await checkout_of(store, lemon, account) for _ in range(2)]
+    first_visit, visit = [
+        (one.success_url or "").partition("visit=")[2] for one in (earlier, checkout)
+    ]
+    await return_from_visit(store, first_visit, account.identity)
+    lemon.shop.complete_checkout(checkout.id, email=PRIVATE, number=CARD)
+    if back == "before the event":
+        early = await return_from_visit(store, visit, account.identity)
+        assert early.changes == ()
+    await deliver(store, lemon)
+    if back == "after it":
+        await return_from_visit(store, visit, account.identity)
+
+    banner = await latest_outcome(store, account.identity)
+
+    assert banner
+    assert (str(banner.visit_id), banner.plan) == (visit, "Pro")
+    assert [change.kind for change in banner.changes or ()] == [
+        "subscription_started",
+        "payment_method_added",
+        "billing_details_changed",
+        "invoice_paid",
+    ]
+    async with store.database.read() as session:
+        left = await session.get_one(PortalVisit, UUID(first_visit))
+    assert left.changes == []
 
 
 async def test_a_customer_that_was_there_before_the_checkout_is_never_taken(
