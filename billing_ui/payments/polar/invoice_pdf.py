@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 import httpx
-from polar.base import parse_response_json
+from polar.base import parse_response_json, parse_response_none
 from polar.v2026_10.outputs import OrderInvoice
 
 from billing_ui.payments.polar.client import PolarClient, is_id
@@ -31,7 +31,8 @@ async def invoice_pdf(client: PolarClient, order_id: str) -> str | None:
         return None
     if url := await _made(client, order_id):
         return url
-    match (await _ask(client, "POST", order_id)).status_code:
+    asked = await _ask(client, "POST", order_id)
+    match asked.status_code:
         case HTTPStatus.NOT_FOUND:
             return None
         case HTTPStatus.CONFLICT:
@@ -42,6 +43,7 @@ async def invoice_pdf(client: PolarClient, order_id: str) -> str | None:
                 "Polar makes an invoice only with a billing name and address. "
                 "Add both in the billing portal, then download it again."
             )
+    parse_response_none(asked)
     for pause in PAUSES:
         await asyncio.sleep(pause)
         if url := await _made(client, order_id):
