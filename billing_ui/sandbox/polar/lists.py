@@ -1,7 +1,8 @@
 """Polar's lists: filtered, sorted and in numbered pages."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from polar.v2026_10.services.customers import CustomersAsync
@@ -312,13 +313,12 @@ def _of_metadata(wish: Json) -> list[Condition]:
 
 
 def _moments(name: str, bounds: Mapping[str, str | None]) -> dict[str, int]:
-    try:
-        found = {
-            sign: datetime.fromisoformat(text) for sign, text in bounds.items() if text is not None
-        }
-    except ValueError:
-        raise wrong("query", name, "Input should be a valid datetime", None, "datetime") from None
-    return {
-        sign: int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-        for sign, moment in found.items()
-    }
+    return {sign: _moment(name, text) for sign, text in bounds.items() if text is not None}
+
+
+def _moment(name: str, text: str) -> int:
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return int(moment.timestamp())
+    raise wrong("query", name, "Input should be a valid datetime", text, "datetime")

@@ -212,9 +212,6 @@ def _quantity(shop: Shop, price: Price, wish: Json) -> int:
     if currency is not None and currency != price.currency:
         raise wrong("body", "currency", "Product is not available in this currency.", currency)
     quantity: int = wish.get(what) or 1
-    if quantity < 1:
-        message = "Input should be greater than or equal to 1"
-        raise wrong("body", what, message, quantity, "greater_than_equal")
     return quantity
 
 

@@ -25,6 +25,10 @@ _DEEP = re.compile(r"(?P<name>\w+)\[(?P<key>[^\]]+)\]")
 _IDS = re.compile(r"(?<!external)(?<!external_customer)(?<!external_member)_id$|^id$")
 _METADATA_RULES = {"keys": 50, "key": 40, "value": 500}
 """Documented at the SDK's field `metadata`."""
+_WEB_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
+_LONGEST_ADDRESS = 2083
+_LONGEST_NAME = 256
+_MOST_SEATS = 10_000
 
 
 def parsed(raw: bytes) -> Json:
@@ -54,14 +58,52 @@ def body(schema: Any, given: Json) -> Json:
         Refused: something in it is unknown, missing or of another type.
     """
     try:
-        checked: Json = _adapter(schema).validate_python(given)
+        checked: Json = _adapter(schema).validate_python(given, strict=True)
     except ValidationError as problem:
         raise _refusal("body", problem) from None
     for name, value in checked.items():
-        if _IDS.search(name) and value is not None:
-            identity("body", name, value)
-    _check_metadata(checked.get("metadata") or {})
+        if value is not None:
+            _check_field(name, value)
     return checked
+
+
+def _check_field(name: str, value: Any) -> None:
+    """Refuse what Polar does not take although it is of the type that the SDK has."""
+    if _IDS.search(name):
+        identity("body", name, value)
+    elif name.endswith("metadata"):
+        _check_metadata(name, value)
+    elif name.endswith("email"):
+        check_email(name, value)
+    elif name.endswith("_url"):
+        if len(value) > _LONGEST_ADDRESS or not _WEB_ADDRESS.fullmatch(value):
+            raise wrong("body", name, "Input should be a valid URL", value, "url_parsing")
+    elif name.endswith("name"):
+        if len(value) > _LONGEST_NAME:
+            message = f"String should have at most {_LONGEST_NAME} characters"
+            raise wrong("body", name, message, value, "string_too_long")
+    elif name.endswith(("seats", "units")):
+        if value < 1:
+            message = "Input should be greater than or equal to 1"
+            raise wrong("body", name, message, value, "greater_than_equal")
+        if value > _MOST_SEATS:
+            message = f"Input should be less than or equal to {_MOST_SEATS}"
+            raise wrong("body", name, message, value, "less_than_equal")
+
+
+def check_email(name: str, email: str) -> None:
+    """Refuse what is no e-mail address.
+
+    Args:
+        name: the field of the body in which it stands.
+        email: what stands there.
+
+    Raises:
+        Refused: it is none.
+    """
+    if email.count("@") != 1 or email.startswith("@") or email.endswith("@"):
+        message = "value is not a valid email address: An email address must have an @-sign."
+        raise wrong("body", name, message, email)
 
 
 def only(wish: Json, known: Collection[str]) -> None:
@@ -88,6 +130,8 @@ def query(method: Callable[..., Any], given: tuple[tuple[str, str], ...]) -> Jso
     schema, defaults, lists = _parameters(method)
     values: dict[str, Any] = {}
     for name, value in given:
+        if not value:
+            raise wrong("query", name, "Input should not be empty", value, "string_too_short")
         if deep := _DEEP.fullmatch(name):
             values.setdefault(deep["name"], {})[deep["key"]] = value
         elif name in lists:
@@ -126,14 +170,16 @@ def identity(place: str, name: str, value: str) -> str:
         raise wrong(place, name, message, value, "uuid_parsing") from None
 
 
-def _check_metadata(metadata: Json) -> None:
+def _check_metadata(name: str, metadata: Json) -> None:
     if len(metadata) > _METADATA_RULES["keys"]:
-        raise wrong("body", "metadata", "Too many keys", metadata, "too_long")
+        raise wrong("body", name, "Too many keys", metadata, "too_long")
     for key, value in metadata.items():
         if len(key) > _METADATA_RULES["key"] or not key:
-            raise wrong("body", "metadata", "A key is too long", key, "string_too_long")
+            raise wrong("body", name, "A key is too long", key, "string_too_long")
         if isinstance(value, str) and len(value) > _METADATA_RULES["value"]:
-            raise wrong("body", "metadata", "A value is too long", value, "string_too_long")
+            raise wrong("body", name, "A value is too long", value, "string_too_long")
+        if value == "":
+            raise wrong("body", name, "A value is empty", value, "string_too_short")
 
 
 def _refusal(place: str, problem: ValidationError) -> Exception:

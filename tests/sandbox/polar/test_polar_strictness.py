@@ -1,12 +1,21 @@
 """The Polar sandbox refuses what Polar refuses, in its words, and what it does not imitate rather than ignoring it."""
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from polar.v2026_10 import inputs
+from polar.v2026_10.services.customers import CustomersAsync
+from polar.v2026_10.services.events import EventsAsync
+from polar.v2026_10.services.orders import OrdersAsync
+from polar.v2026_10.services.organizations import OrganizationsAsync
+from polar.v2026_10.services.products import ProductsAsync
+from polar.v2026_10.services.subscriptions import SubscriptionsAsync
+from polar.v2026_10.services.webhooks import WebhooksAsync
 
 from billing_ui.sandbox.core.cards import FAILS_WHEN_CHARGED
 from billing_ui.sandbox.polar import shapes
@@ -14,6 +23,10 @@ from billing_ui.sandbox.shop.model import Address, Checkout, Customer, Invoice, 
 from tests.unit.payments.polar_shop import POLAR_KEY, Polar, serving_polar
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
+ODD_VALUES: tuple[Any, ...] = (
+    *(None, True, 0, 1_000_000, "", "x", "x" * 3000, "https://a.example/ b"),
+    *(["x"], {"k": ""}, {"": "v"}, {"k": "v" * 501}),
+)
 TEAM = {"type": "team", "owner": {"email": "o@example.com"}}
 
 
@@ -289,6 +302,73 @@ async def test_a_pdf_is_made_of_what_was_paid_by_somebody_with_an_address(api: A
     shop.advance(bought.period_end + 3600, customer.id)
     path = f"/v1/orders/{next(one.id for one in shop.find(Invoice) if one.id != order.id)}"
     assert await asked("POST") == (409, "OrderNotEligibleForInvoice")
+
+
+# ---------------------------------------------------------------- what Polar describes
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "schema", "needed"),
+    [
+        ("POST", "/v1/customers/", inputs.CustomerTeamCreate, {"type", "email"}),
+        ("POST", "/v1/customers/", inputs.CustomerIndividualCreate, {"email"}),
+        ("PATCH", "/v1/customers/{customer}", inputs.CustomerUpdate, set()),
+        (
+            *("POST", "/v1/customer-sessions/"),
+            *(inputs.CustomerSessionCustomerIDCreate, {"customer_id"}),
+        ),
+        ("POST", "/v1/checkouts/", inputs.CheckoutCreate, {"products"}),
+        ("PATCH", "/v1/subscriptions/{subscription}", inputs.SubscriptionUpdateBase, set()),
+        ("PATCH", "/v1/subscriptions/{subscription}", inputs.SubscriptionUpdateSeats, {"seats"}),
+        (
+            *("PATCH", "/v1/subscriptions/{subscription}"),
+            *(inputs.SubscriptionCancel, {"cancel_at_period_end"}),
+        ),
+    ],
+)
+async def test_no_field_takes_what_polars_description_forbids(
+    method: str, path: str, schema: Any, needed: set[str], api: Api
+) -> None:
+    product = api.polar.plan(unit_label="seat")
+    customer = api.polar.subscriber(product)
+    [bought] = api.polar.shop.find(Subscription)
+    good = {
+        **{"type": "team", "customer_id": customer.id, "products": [product.id]},
+        **{"seats": 2, "cancel_at_period_end": True},
+    }
+    address = path.format(customer=customer.id, subscription=bought.id)
+    for field in schema.__annotations__:
+        for value in ODD_VALUES:
+            # Nobody else may have the same e-mail.
+            wish = {name: good.get(name, f"{uuid4().hex}@example.com") for name in needed}
+            answer = await api.http.request(method, address, json=wish | {field: value})
+            # Whatever is not refused is held against the description when the test ends.
+            assert answer.status_code < 500, (field, value)
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("customers/", CustomersAsync.list),
+        ("customers/{customer}/payment-methods", CustomersAsync.list_payment_methods),
+        ("products/", ProductsAsync.list),
+        ("subscriptions/", SubscriptionsAsync.list),
+        ("orders/", OrdersAsync.list),
+        ("events/", EventsAsync.list),
+        ("organizations/", OrganizationsAsync.list),
+        ("webhooks/endpoints", WebhooksAsync.list_webhook_endpoints),
+        ("webhooks/deliveries", WebhooksAsync.list_webhook_deliveries),
+    ],
+)
+async def test_no_parameter_takes_what_polars_description_forbids(
+    path: str, method: Callable[..., Any], api: Api
+) -> None:
+    customer = api.polar.subscriber(api.polar.plan())
+    address = f"/v1/{path.format(customer=customer.id)}"
+    for name in inspect.signature(method).parameters.keys() - {"self", "id"}:
+        for value in ("", "x", "0", "true", "2026-11-20", "2026-11-20T10:00:00"):
+            answer = await api.http.get(address, params={name: value})
+            assert answer.status_code < 500, (name, value)
 
 
 # ---------------------------------------------------------------- filters
