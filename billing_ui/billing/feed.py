@@ -9,8 +9,6 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.accounts.permissions import Action, require
-from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.changes import (
     PLAN_KINDS,
     Change,
@@ -18,8 +16,6 @@ from billing_ui.billing.changes import (
     RenewalMoved,
     load_changes,
 )
-from billing_ui.billing.customers import current_customer
-from billing_ui.billing.services import Services
 from billing_ui.models import ChangeSource, Customer, RecordedChange
 
 NEWEST: Final = 5
@@ -40,40 +36,22 @@ class FeedEntry:
     found_at: datetime
 
 
-async def load_feed(
-    services: Services, identity: Identity, count: int = NEWEST
-) -> Sequence[FeedEntry]:
-    """Return the newest changes of the customer of `identity`'s team, as far as they are for whoever asks.
-
-    The latest find comes first, and of one find the most important change. Who may not see invoices is told of
-    the plan alone; to everybody else a renewal that was paid is told as a payment alone.
-
-    Raises:
-        NoTeam, NotAllowed: who asks may not even see the plan.
-    """
-    team_id = require(identity, Action.VIEW_PLAN)
-    async with services.database.read() as session:
-        customer = await current_customer(session, team_id, services.settings.served_providers)
-        if customer is None:
-            return ()
-        return await read_feed(
-            session, customer, count, plan_alone=not identity.may(Action.VIEW_INVOICES)
-        )
-
-
 async def read_feed(
-    session: AsyncSession, customer: Customer, count: int = NEWEST, *, plan_alone: bool
+    session: AsyncSession, customer: Customer, *, plan_alone: bool
 ) -> Sequence[FeedEntry]:
-    """Return what `load_feed` does.
+    """Return the newest changes of a customer, to somebody who may see its team's plan.
+
+    The latest find comes first, and of one find the most important change. Beside the plan, a renewal that was
+    paid is told as a payment alone.
 
     Args:
-        plan_alone: whether who asks may not see invoices.
+        plan_alone: whether to tell of nothing but the plan, for who may not see invoices.
     """
     query = (
         select(RecordedChange)
         .where(RecordedChange.customer_id == customer.id)
         .order_by(col(RecordedChange.fetch_no).desc(), col(RecordedChange.position))
-        .limit(2 * count)
+        .limit(2 * NEWEST)
     )
     if plan_alone:
         kind = col(RecordedChange.document)["kind"].as_string()
@@ -98,4 +76,4 @@ async def read_feed(
         entry
         for row, entry in zip(rows, entries, strict=True)
         if not (isinstance(entry.change, RenewalMoved) and row.fetch_no in paid)
-    ][:count]
+    ][:NEWEST]

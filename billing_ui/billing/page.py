@@ -18,9 +18,11 @@ from billing_ui.models import VisitKind
 
 @dataclass(frozen=True)
 class BillingPage:
-    """What `load_billing`, `load_spend`, `load_feed`, `load_invoices` and `latest_outcome` return.
+    """Everything on the page that whoever asks may see.
 
     Attributes:
+        entries: recent changes; for who may not see invoices, those of the plan.
+        visit: what came of their last trip to the provider, until they dismiss it.
         away: where they went to that has no way back, until they say that they are back; None when nowhere.
         shows_account: whether there is more to show than the plan, and whoever asks may see it; without
             it there is no spend and no invoice.

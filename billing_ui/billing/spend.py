@@ -10,11 +10,8 @@ from sqlalchemy import case, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing_ui.accounts.permissions import Action, require
-from billing_ui.accounts.sessions import Identity
-from billing_ui.billing.customers import TeamCustomers, customers_of
+from billing_ui.billing.customers import TeamCustomers
 from billing_ui.billing.invoices import belong_to
-from billing_ui.billing.services import Services
 from billing_ui.models import Invoice
 
 MONTHS: Final = 12
@@ -54,24 +51,14 @@ class Spend:
         return self.months[first:]
 
 
-async def load_spend(services: Services, identity: Identity, now: datetime) -> Spend | None:
-    """Return what the team of `identity` has paid; None when there are fewer than two paid invoices to tell of.
-
-    An invoice counts in the month it was made in, by the operator's time zone.
-
-    Raises:
-        NoTeam, NotAllowed: who asks may not see invoices.
-    """
-    team_id = require(identity, Action.VIEW_INVOICES)
-    async with services.database.read() as session:
-        customers = await customers_of(session, team_id, services.settings.served_providers)
-        return await read_spend(session, customers, now, services.settings.zone)
-
-
 async def read_spend(
     session: AsyncSession, customers: TeamCustomers, now: datetime, zone: ZoneInfo
 ) -> Spend | None:
-    """Return what `load_spend` does, of a team whose invoices whoever asks may see, by the months of `zone`."""
+    """Return what a team has paid, to somebody who may see its invoices; None of fewer than two paid ones.
+
+    Args:
+        zone: whose months are meant; an invoice counts in the one it was made in.
+    """
     if customers.current is None:
         return None
     begins = _month_starts(now, zone)

@@ -276,14 +276,8 @@ async def read_away(
     return (await session.exec(query)).all()
 
 
-async def latest_outcome(services: Services, identity: Identity) -> VisitBanner | None:
-    """Return what came of the person's last visit in this team, or None: none lately, dismissed, or still unknown."""
-    async with services.database.read() as session:
-        return await read_outcome(session, identity)
-
-
 async def read_outcome(session: AsyncSession, identity: Identity) -> VisitBanner | None:
-    """Return what `latest_outcome` does, in a session that is open."""
+    """Return what came of the person's last visit in this team, or None: none lately, dismissed, or still unknown."""
     if identity.team_id is None or not identity.may(Action.VIEW_INVOICES):
         return None
     query = (

@@ -11,6 +11,7 @@ from babel import Locale
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.recovery import recover
 from billing_ui.billing.services import Services
+from billing_ui.billing.visits import VisitBanner, read_outcome
 from billing_ui.i18n import Reader
 from billing_ui.models import Customer, Membership, Role, Team, User
 from billing_ui.payments.types import (
@@ -213,6 +214,12 @@ async def new_account(
         role=role,
     )
     return Account(identity, team.id, row.id if row else None)
+
+
+async def latest_outcome(services: Services, identity: Identity) -> VisitBanner | None:
+    """Return what somebody's page tells of their last visit."""
+    async with services.database.read() as session:
+        return await read_outcome(session, identity)
 
 
 async def recover_all(services: Services) -> int:

@@ -1,11 +1,15 @@
 """Recent changes as the page tells them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from billing_ui.accounts.errors import NoTeam
-from billing_ui.billing.feed import load_feed
+from billing_ui.accounts.sessions import Identity
+from billing_ui.billing import feed as feeding
+from billing_ui.billing.feed import FeedEntry
+from billing_ui.billing.page import load_page
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
 from billing_ui.models import ChangeSource
@@ -34,19 +38,24 @@ async def account(shop: Services, driver: FakeDriver) -> Account:
     return made
 
 
+async def told(services: Services, identity: Identity) -> Sequence[FeedEntry]:
+    """Return the changes that somebody's page tells of."""
+    return (await load_page(services, identity, None, NOW)).entries
+
+
 async def test_a_customer_seen_once_has_no_changes(shop: Services, account: Account) -> None:
-    assert await load_feed(shop, account.identity) == []
+    assert await told(shop, account.identity) == []
 
 
 async def test_the_latest_find_comes_first_and_of_one_find_the_most_important_change(
-    shop: Services, account: Account, driver: FakeDriver
+    shop: Services, account: Account, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver.has(snapshot(subscription(TEAM, 5), payment_methods=(card("0005"),)))
     await sync_customer(shop, account.customer, source=ChangeSource.WEBHOOK)
     driver.has(snapshot(subscription(TEAM, 6), payment_methods=(card("0005"),)))
     await sync_customer(shop, account.customer)
 
-    feed = await load_feed(shop, account.identity)
+    feed = await told(shop, account.identity)
 
     assert [(entry.change.kind, entry.source.value) for entry in feed] == [
         ("quantity_changed", "reconcile"),
@@ -54,7 +63,8 @@ async def test_the_latest_find_comes_first_and_of_one_find_the_most_important_ch
         ("quantity_changed", "webhook"),
         ("payment_method_changed", "webhook"),
     ]
-    assert await load_feed(shop, account.identity, 2) == feed[:2]
+    monkeypatch.setattr(feeding, "NEWEST", 2)
+    assert await told(shop, account.identity) == feed[:2]
 
 
 async def test_a_renewal_that_was_paid_is_told_as_a_payment(
@@ -71,9 +81,7 @@ async def test_a_renewal_that_was_paid_is_told_as_a_payment(
     )
     await sync_customer(shop, account.customer, source=ChangeSource.WEBHOOK)
 
-    assert [entry.change.kind for entry in await load_feed(shop, account.identity)] == [
-        "invoice_paid"
-    ]
+    assert [entry.change.kind for entry in await told(shop, account.identity)] == ["invoice_paid"]
 
 
 async def test_a_member_is_told_of_the_plan_and_of_nothing_else(
@@ -89,7 +97,7 @@ async def test_a_member_is_told_of_the_plan_and_of_nothing_else(
         driver.has(found)
         await sync_customer(shop, account.customer)
 
-    feed = await load_feed(shop, await new_member(shop, account))
+    feed = await told(shop, await new_member(shop, account))
 
     assert [entry.change.kind for entry in feed] == ["plan_changed", "quantity_changed"]
 
@@ -100,6 +108,6 @@ async def test_changes_are_not_for_other_teams_nor_for_nobody(
     driver.has(snapshot(subscription(TEAM, 5), payment_methods=(card(),)))
     await sync_customer(shop, account.customer)
     stranger = await new_account(shop, name="Bluefin Studio")
-    assert await load_feed(shop, stranger.identity) == ()
+    assert await told(shop, stranger.identity) == ()
     with pytest.raises(NoTeam):
-        await load_feed(shop, replace(account.identity, team_id=None, role=None))
+        await told(shop, replace(account.identity, team_id=None, role=None))

@@ -15,7 +15,7 @@ from billing_ui.billing.customers import current_customer, ensure_customer
 from billing_ui.billing.inbox import accept
 from billing_ui.billing.services import Services
 from billing_ui.billing.summary import BillingSummary, load_billing
-from billing_ui.billing.visits import latest_outcome, return_from_visit
+from billing_ui.billing.visits import return_from_visit
 from billing_ui.billing.worker import drain
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
@@ -25,7 +25,7 @@ from billing_ui.payments.types import Payer
 from billing_ui.sandbox.shop.model import Checkout, Endpoint, Event
 from billing_ui.settings import Provider
 from tests.unit.billing.conftest import make_settings
-from tests.unit.billing.factories import Account, new_account
+from tests.unit.billing.factories import Account, latest_outcome, new_account
 from tests.unit.billing.fake_driver import FakeDrivers
 from tests.unit.payments.lemon import LEMON_SECRETS, Lemon, lemon_driver, serving_lemon
 

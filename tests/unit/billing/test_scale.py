@@ -10,7 +10,7 @@ from billing_ui.billing.portal import open_portal
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
 from billing_ui.billing.versions import team_version
-from billing_ui.billing.visits import latest_outcome, return_from_visit
+from billing_ui.billing.visits import return_from_visit
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
 from billing_ui.payments.types import FlowType, PortalFlow, SubscriptionState
@@ -19,6 +19,7 @@ from tests.unit.billing.factories import (
     Account,
     card,
     invoice,
+    latest_outcome,
     new_account,
     new_member,
     snapshot,

@@ -27,10 +27,9 @@ from billing_ui.billing.ranges import first_ranges
 from billing_ui.billing.reconcile import reconcile
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
-from billing_ui.billing.spend import load_spend
 from billing_ui.billing.summary import load_billing
 from billing_ui.billing.sync import sync_customer
-from billing_ui.billing.visits import come_back, latest_outcome, return_from_visit
+from billing_ui.billing.visits import come_back, return_from_visit
 from billing_ui.billing.worker import drain
 from billing_ui.clock import utc_now
 from billing_ui.database import Database
@@ -64,6 +63,7 @@ from tests.unit.billing.factories import (
     catalog,
     ended,
     invoice,
+    latest_outcome,
     new_account,
     snapshot,
     subscription,
@@ -238,7 +238,9 @@ async def test_a_team_whose_legacy_plan_has_ended_moves_with_its_next_plan(
     newest = await load_invoices(moving, account.identity, limit=2)
     rest = await load_invoices(moving, account.identity, newest.next_cursor, limit=2)
     assert (newest.total, [row.id for row in rest.rows]) == (3, ["in_0001"])
-    spend = await load_spend(moving, account.identity, page.invoices.rows[0].created_at)
+    spend = (
+        await load_page(moving, account.identity, None, page.invoices.rows[0].created_at)
+    ).spend
     assert spend
     assert spend.total == 3 * 17460
 

@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy import event
 
 from billing_ui.accounts.sessions import Identity
+from billing_ui.billing.customers import customers_of
+from billing_ui.billing.page import load_page
 from billing_ui.billing.services import Services
-from billing_ui.billing.spend import Spend, load_spend
+from billing_ui.billing.spend import Spend, read_spend
 from billing_ui.billing.sync import sync_customer
-from billing_ui.payments.types import NotAllowed, SnapshotCustomer
+from billing_ui.payments.types import SnapshotCustomer
 from tests.unit.billing.conftest import make_settings
 from tests.unit.billing.factories import invoice, new_account, new_member, snapshot
 from tests.unit.billing.fake_driver import FakeDriver
@@ -31,9 +33,17 @@ def paid_on(number: int, moment: datetime, total: int = 1000, **fields: Any) -> 
     return invoice(number, created_at=moment, total=total, **fields)
 
 
+async def drawn(services: Services, identity: Identity, now: datetime = NOW) -> Spend | None:
+    """Return what is drawn, None when nothing is."""
+    assert identity.team_id
+    async with services.database.read() as session:
+        customers = await customers_of(session, identity.team_id, ["stripe"])
+        return await read_spend(session, customers, now, services.settings.zone)
+
+
 async def spent(services: Services, identity: Identity, now: datetime = NOW) -> Spend:
     """Return what is drawn."""
-    spend = await load_spend(services, identity, now)
+    spend = await drawn(services, identity, now)
     assert spend is not None
     return spend
 
@@ -115,7 +125,7 @@ async def test_there_is_nothing_to_draw_of_fewer_than_two_invoices(
     shop: Services, driver: FakeDriver, count: int
 ) -> None:
     owner = await payer(shop, driver, *(paid_on(n, NOW) for n in range(count)))
-    assert await load_spend(shop, owner, NOW) is None
+    assert await drawn(shop, owner) is None
 
 
 async def test_a_sum_beyond_what_one_invoice_can_be_is_exact(
@@ -128,8 +138,10 @@ async def test_a_sum_beyond_what_one_invoice_can_be_is_exact(
 
 async def test_spend_is_not_for_members(shop: Services, driver: FakeDriver) -> None:
     account = await new_account(shop, customer="cus_1")
-    with pytest.raises(NotAllowed):
-        await load_spend(shop, await new_member(shop, account), NOW)
+    driver.has(snapshot(invoices=tuple(paid_on(n, NOW) for n in range(2))))
+    await sync_customer(shop, account.customer)
+    assert (await load_page(shop, account.identity, None, NOW)).spend
+    assert (await load_page(shop, await new_member(shop, account), None, NOW)).spend is None
 
 
 async def test_the_database_adds_up(shop: Services, driver: FakeDriver) -> None:

@@ -14,7 +14,7 @@ from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.portal import open_portal
 from billing_ui.billing.services import Services
 from billing_ui.billing.sync import sync_customer
-from billing_ui.billing.visits import dismiss_visit, latest_outcome, return_from_visit
+from billing_ui.billing.visits import dismiss_visit, return_from_visit
 from billing_ui.models import Customer, PortalVisit, Role
 from billing_ui.payments.types import ProviderUnavailable, Snapshot
 from tests.unit.billing.factories import (
@@ -25,6 +25,7 @@ from tests.unit.billing.factories import (
     canceling,
     card,
     invoice,
+    latest_outcome,
     new_account,
     new_member,
     snapshot,

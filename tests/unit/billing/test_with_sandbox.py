@@ -23,7 +23,7 @@ from billing_ui.billing.pricing import load_pricing
 from billing_ui.billing.refresh import refresh_billing
 from billing_ui.billing.services import Services
 from billing_ui.billing.summary import load_billing
-from billing_ui.billing.visits import latest_outcome, return_from_visit
+from billing_ui.billing.visits import return_from_visit
 from billing_ui.database import Database
 from billing_ui.models import Product
 from billing_ui.payments.driver import Drivers
@@ -40,7 +40,7 @@ from billing_ui.payments.types import (
 from tests.conftest import running_sandbox
 from tests.sandbox.browser import Browser, Page
 from tests.unit.billing.conftest import make_settings
-from tests.unit.billing.factories import AMERICAN, Account, new_account
+from tests.unit.billing.factories import AMERICAN, Account, latest_outcome, new_account
 
 KEY = "sk_test_51UseCases"
 CARD = {"Card number": "4242 4242 4242 4242", "Expiry": "04 / 39", "CVC": "123"}
