@@ -1,11 +1,18 @@
 """What a driver looks at when it is asked whether everything at the provider is as it must be, and what it says."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from billing_ui.clock import utc_now
-from billing_ui.payments.types import Frozen, PortalConfigurationRef
+from billing_ui.payments.types import (
+    Frozen,
+    PaymentError,
+    PermissionMissing,
+    PortalConfigurationRef,
+)
 
 
 class Level(StrEnum):
@@ -105,3 +112,27 @@ def clock(name: str, date: str, *, tolerance: int, warn_after: int) -> Iterator[
         yield warning("clock", f"{off}; from {tolerance} s on webhooks fail.", mend)
     else:
         yield fine("clock", f"This machine's clock agrees with {name}'s.")
+
+
+async def gathered(
+    parts: Iterable[Awaitable[list[Finding]]],
+    translated: Callable[[], AbstractContextManager[None]],
+) -> list[Finding]:
+    """Return what all parts of an inspection find: one that can't finish does not keep the others from being made.
+
+    Args:
+        translated: raises what the parts raise as our named errors.
+    """
+
+    async def guarded(part: Awaitable[list[Finding]]) -> list[Finding]:
+        try:
+            with translated():
+                return await part
+        except PermissionMissing:
+            # Told by the check of the key's permissions.
+            return []
+        except PaymentError as error:
+            return [problem("provider", str(error), "Run this again in a moment.")]
+
+    found = await asyncio.gather(*(guarded(part) for part in parts))
+    return [finding for part in found for finding in part]

@@ -1,8 +1,14 @@
-"""How drivers read what text at a provider says, whichever it is: numbers, and whose customer it is."""
+"""How drivers read what text of a provider's says, whichever it is: headers, numbers, and whose customer it is."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from billing_ui.payments.types import Payer
+
+
+def header(headers: Mapping[str, str] | None, name: str) -> str:
+    """Return the header that is called `name`, given in lower case; empty when there is none."""
+    return next((value for key, value in (headers or {}).items() if key.lower() == name), "")
 
 
 def whole_number(text: str, digits: int = 9) -> int | None:

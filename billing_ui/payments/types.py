@@ -527,6 +527,10 @@ class ProviderRejected(PaymentError):
     """The provider answered with an error that trying again will not mend (a wrong key, a bad request)."""
 
 
+class PermissionMissing(ProviderRejected):
+    """The provider takes the key, but not for what was asked."""
+
+
 class CursorGone(ProviderRejected):
     """The object that a page of a list was to begin after no longer exists at the provider."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from billing_ui.payments.mapping import whole_number
+from billing_ui.payments.mapping import header, whole_number
 from billing_ui.payments.types import ProviderUnavailable
 
 UNCHANGED: Final = " Nothing was changed. Try again in a moment."
@@ -44,8 +44,3 @@ def too_busy(name: str, headers: Mapping[str, str] | None) -> ProviderUnavailabl
 def retry_after(headers: Mapping[str, str] | None) -> int | None:
     """Return how many seconds an answer asks to wait, None when it names no number of them."""
     return whole_number(header(headers, "retry-after"))
-
-
-def header(headers: Mapping[str, str] | None, name: str) -> str:
-    """Return the header that is called `name`, given in lower case; empty when there is none."""
-    return next((value for key, value in (headers or {}).items() if key.lower() == name), "")

@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import AwareDatetime, BaseModel
 
 from billing_ui.payments.lemonsqueezy.mapping import without_credentials
+from billing_ui.payments.mapping import header
 from billing_ui.payments.types import ProviderEvent
-from billing_ui.payments.unavailable import header
 from billing_ui.payments.webhooks import Name, verified
 
 NEEDED_EVENTS: Final = (

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import requests
 import structlog
@@ -20,7 +20,12 @@ from requests.adapters import HTTPAdapter
 from billing_ui import metrics
 from billing_ui.payments.client import ANSWER_SECONDS, CONNECT_SECONDS, repeated
 from billing_ui.payments.proxies import proxy_for
-from billing_ui.payments.types import PaymentError, ProviderRejected, ProviderUnavailable
+from billing_ui.payments.types import (
+    PaymentError,
+    PermissionMissing,
+    ProviderRejected,
+    ProviderUnavailable,
+)
 from billing_ui.payments.unavailable import (
     UNCHANGED,
     Fleeting,
@@ -74,8 +79,19 @@ class Refused(ProviderRejected):
         return self.status in (400, 404)
 
 
+class Forbidden(Refused, PermissionMissing):
+    """The key lacks a permission."""
+
+
 class _Conflict(Refused):
     """Something else was being done to the same thing at the same moment."""
+
+
+_KINDS: Final = {
+    "forbidden": Forbidden,
+    "conflict": _Conflict,
+    "concurrent_modification": _Conflict,
+}
 
 
 # ---------------------------------------------------------------- one connection
@@ -180,7 +196,7 @@ def _refusal(response: requests.Response) -> PaymentError:
         return too_busy("Paddle", response.headers)
     if status >= 500:
         return in_trouble("Paddle", response.headers)
-    kind = _Conflict if code in ("conflict", "concurrent_modification") else Refused
+    kind = _KINDS.get(code, Refused)
     detail = _detail(said)
     return kind(
         _sentence(status, code, detail, request_id), status=status, code=code, detail=detail

@@ -10,20 +10,22 @@ from paddle_billing.Entities.NotificationSetting import NotificationSetting
 from paddle_billing.Resources.NotificationSettings.Operations import ListNotificationSettings
 from paddle_billing.Resources.Shared.Operations import Pager
 
+from billing_ui.payments.client import first_failure
 from billing_ui.payments.inspection import (
     Expected,
     Finding,
     clock,
     fine,
+    gathered,
     mode,
     problem,
     warning,
 )
+from billing_ui.payments.mapping import header
 from billing_ui.payments.paddle.catalog import fetch_catalog
-from billing_ui.payments.paddle.client import Paddle, Refused
+from billing_ui.payments.paddle.client import Forbidden, Paddle, Refused
 from billing_ui.payments.paddle.webhooks import NEEDED_EVENTS, TOLERANCE_SECONDS
 from billing_ui.payments.types import PaymentError, ProviderUnavailable
-from billing_ui.payments.unavailable import header
 
 _KEYS_PAGE: Final = "Paddle's dashboard under Developer tools → Authentication"
 _WEBHOOKS_PAGE: Final = "Paddle's dashboard under Developer tools → Notifications"
@@ -50,10 +52,10 @@ async def inspect(
     """
     try:
         date = await paddle.call(_date)
-    except Refused as refusal:
-        if refusal.code != "forbidden":
-            return (_refused_key(),)
+    except Forbidden:
         date = ""
+    except Refused:
+        return (_refused_key(),)
     except PaymentError as error:
         return (_unreachable(error),)
     parts: list[Awaitable[list[Finding]]] = [
@@ -63,25 +65,11 @@ async def inspect(
     ]
     if expected.webhook_url is not None:
         parts.append(_destination(paddle, expected.webhook_url, webhook_secrets))
-    found = await asyncio.gather(*(_guarded(part) for part in parts))
     return (
         _mode(api_key, secure=expected.secure),
         *clock("Paddle", date, tolerance=TOLERANCE_SECONDS, warn_after=_SKEW_WARNING_SECONDS),
-        *(finding for part in found for finding in part),
+        *await gathered(parts, first_failure),
     )
-
-
-async def _guarded(part: Awaitable[list[Finding]]) -> list[Finding]:
-    """Return what `part` finds, or that it could not finish: one check does not keep the others from being made."""
-    try:
-        return await part
-    except Refused as refusal:
-        if refusal.code == "forbidden":
-            # Told by the check of the key's permissions.
-            return []
-        return [problem("provider", str(refusal), "Run this again in a moment.")]
-    except PaymentError as error:
-        return [problem("provider", str(error), "Run this again in a moment.")]
 
 
 def _refused_key() -> Finding:
@@ -151,10 +139,8 @@ async def _is_allowed(paddle: Paddle, path: str) -> bool:
 
     try:
         await paddle.call(ask)
-    except Refused as refusal:
-        if refusal.code == "forbidden":
-            return False
-        raise
+    except Forbidden:
+        return False
     return True
 
 
@@ -214,9 +200,7 @@ async def _destination(paddle: Paddle, url: str, secrets: tuple[str, ...]) -> li
     no_secret = [] if secrets else [_no_secret()]
     try:
         settings = await paddle.call(_all_destinations)
-    except Refused as refusal:
-        if refusal.code != "forbidden":
-            raise
+    except Forbidden:
         return [
             *no_secret,
             warning(

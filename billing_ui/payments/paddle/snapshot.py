@@ -1,11 +1,12 @@
 """One customer's whole billing state, fetched from Paddle in the time of two round trips."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
+from paddle_billing import Client
 from paddle_billing.Entities.Customer import Customer
 from paddle_billing.Entities.Shared import Status, TransactionStatus
 from paddle_billing.Entities.Subscription import Subscription
@@ -94,28 +95,15 @@ async def fetch_snapshot(
             subscriptions_call = group.create_task(_subscriptions(paddle, customer_id))
             transactions_call = group.create_task(_transactions(paddle, customer_id, since))
             methods_call = group.create_task(
-                unless_missing(
-                    paddle.everything(
-                        lambda client: OfCustomer(client.payment_methods, customer_id),
-                        lambda pager: ListPaymentMethods(pager),
-                    )
+                _part(
+                    paddle, customer_id, lambda client: client.payment_methods, ListPaymentMethods
                 )
             )
             addresses_call = group.create_task(
-                unless_missing(
-                    paddle.everything(
-                        lambda client: OfCustomer(client.addresses, customer_id),
-                        lambda pager: ListAddresses(pager),
-                    )
-                )
+                _part(paddle, customer_id, lambda client: client.addresses, ListAddresses)
             )
             businesses_call = group.create_task(
-                unless_missing(
-                    paddle.everything(
-                        lambda client: OfCustomer(client.businesses, customer_id),
-                        lambda pager: ListBusinesses(pager),
-                    )
-                )
+                _part(paddle, customer_id, lambda client: client.businesses, ListBusinesses)
             )
     subscriptions = subscriptions_call.result().items
     transactions = transactions_call.result()
@@ -164,6 +152,18 @@ async def _subscriptions(paddle: Paddle, customer_id: str) -> Page[Subscription]
             lambda client: client.subscriptions,
             lambda pager: ListSubscriptions(pager, customer_ids=[customer_id]),
         )
+    )
+
+
+async def _part(
+    paddle: Paddle,
+    customer_id: str,
+    part: Callable[[Client], Any],
+    listing: Callable[[Pager], Any],
+) -> Page[Any]:
+    """Return everything a customer has in one of the SDK's clients that list a part of a customer."""
+    return await unless_missing(
+        paddle.everything(lambda client: OfCustomer(part(client), customer_id), listing)
     )
 
 

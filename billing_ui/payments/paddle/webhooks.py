@@ -8,9 +8,9 @@ from typing import Any, Final
 from paddle_billing.Notifications import PaddleSignature, Secret
 from pydantic import AwareDatetime, BaseModel, InstanceOf
 
+from billing_ui.payments.mapping import header
 from billing_ui.payments.paddle.mapping import without_credentials
 from billing_ui.payments.types import ProviderEvent
-from billing_ui.payments.unavailable import header
 from billing_ui.payments.webhooks import Name, name_in, verified
 
 TOLERANCE_SECONDS: Final = 5

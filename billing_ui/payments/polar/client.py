@@ -36,6 +36,7 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     InvalidRequest,
     PaymentError,
+    PermissionMissing,
     ProviderRejected,
 )
 from billing_ui.payments.unavailable import in_trouble, too_busy
@@ -127,7 +128,7 @@ class KeyRefused(ProviderRejected):
     )
 
 
-class ScopeMissing(ProviderRejected):
+class ScopeMissing(PermissionMissing):
     """The access token is good, but not for this call."""
 
     default = (

@@ -15,6 +15,7 @@ from billing_ui.payments.inspection import (
     Finding,
     clock,
     fine,
+    gathered,
     mode,
     problem,
     warning,
@@ -84,7 +85,6 @@ async def inspect(
     parts = [_scopes(client), _organization(client)]
     if expected.webhook_url is not None:
         parts.append(_endpoint(client, expected.webhook_url, webhook_secrets))
-    found = await asyncio.gather(*(_guarded(part) for part in parts))
     return (
         mode(
             live=not testing,
@@ -92,20 +92,8 @@ async def inspect(
             to_go_live="For production set POLAR_ACCESS_TOKEN to one of polar.sh, and unset POLAR_API_BASE.",
         ),
         *clock("Polar", date, tolerance=TOLERANCE_SECONDS, warn_after=SKEW_WARNING_SECONDS),
-        *(finding for part in found for finding in part),
+        *await gathered(parts, translated),
     )
-
-
-async def _guarded(part: Awaitable[list[Finding]]) -> list[Finding]:
-    """Return what `part` finds, or that it could not finish: one check does not keep the others from being made."""
-    try:
-        with translated():
-            return await part
-    except ScopeMissing:
-        # Told by the check of the token's scopes.
-        return []
-    except PaymentError as error:
-        return [problem("provider", str(error), "Run this again in a moment.")]
 
 
 # ---------------------------------------------------------------- what the token may do

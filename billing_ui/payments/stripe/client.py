@@ -22,6 +22,7 @@ from billing_ui.payments.client import (
     RETRIES,
     translating,
 )
+from billing_ui.payments.mapping import header
 from billing_ui.payments.proxies import proxy_for
 from billing_ui.payments.types import (
     ConfigurationUnusable,
@@ -29,9 +30,10 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     InvalidRequest,
     PaymentError,
+    PermissionMissing,
     ProviderRejected,
 )
-from billing_ui.payments.unavailable import header, in_trouble, late, too_busy, unreachable
+from billing_ui.payments.unavailable import in_trouble, late, too_busy, unreachable
 from billing_ui.settings import Provider
 
 log = structlog.get_logger(__name__)
@@ -189,7 +191,7 @@ def translate(error: stripe.StripeError) -> PaymentError:
             "Whoever runs the site must set STRIPE_SECRET_KEY to a valid one."
         )
     if isinstance(error, stripe.PermissionError):
-        return ProviderRejected(
+        return PermissionMissing(
             f"Stripe refused this site's API key: it lacks a permission. {_said(error)}"
         )
     if isinstance(error, stripe.InvalidRequestError):

@@ -11,16 +11,23 @@ from billing_ui.payments.inspection import (
     Finding,
     clock,
     fine,
+    gathered,
     mode,
     problem,
     warning,
 )
+from billing_ui.payments.mapping import header
 from billing_ui.payments.stripe.catalog import content_hash, fetch_catalog, portal_content
-from billing_ui.payments.stripe.client import PAGE, all_pages, is_missing, translate
+from billing_ui.payments.stripe.client import (
+    PAGE,
+    all_pages,
+    is_missing,
+    translate,
+    translated,
+)
 from billing_ui.payments.stripe.mapping import metadata_of
 from billing_ui.payments.stripe.webhooks import NEEDED_EVENTS, TOLERANCE_SECONDS
 from billing_ui.payments.types import NoActivePrices, PortalConfigurationRef, ProductNotActive
-from billing_ui.payments.unavailable import header
 
 if TYPE_CHECKING:
     from stripe.params.billing_portal import ConfigurationCreateParams
@@ -62,29 +69,13 @@ async def inspect(
     ]
     if expected.webhook_url is not None:
         parts.append(_endpoint(client, expected.webhook_url))
-    found = await asyncio.gather(*(_guarded(part) for part in parts))
     secrets = _secrets(webhook_secrets) if expected.webhook_url is not None else ()
     return (
         _mode(livemode, secure=expected.secure),
         *(_clock(first) if first is not None else ()),
-        *found[0],
         *secrets,
-        *(finding for part in found[1:] for finding in part),
+        *await gathered(parts, translated),
     )
-
-
-async def _guarded(part: Awaitable[list[Finding]]) -> list[Finding]:
-    """Return what `part` finds, or that it could not finish: one check does not keep the others from being made."""
-    try:
-        return await part
-    except stripe.PermissionError:
-        # Told by the check of the key's permissions.
-        return []
-    except (stripe.StripeError, ExceptionGroup) as error:
-        first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-        if not isinstance(first, stripe.StripeError):
-            raise
-        return [problem("provider", str(translate(first)), "Run this again in a moment.")]
 
 
 def _unreachable(error: stripe.StripeError) -> Finding:

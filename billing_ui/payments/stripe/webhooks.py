@@ -7,8 +7,8 @@ from typing import Any
 import stripe
 from pydantic import AwareDatetime, BaseModel, InstanceOf
 
+from billing_ui.payments.mapping import header
 from billing_ui.payments.types import ProviderEvent
-from billing_ui.payments.unavailable import header
 from billing_ui.payments.webhooks import Name, name_in, verified
 
 TOLERANCE_SECONDS = 300
