@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.customers import usable_customer
+from billing_ui.billing.return_urls import web_address
 from billing_ui.billing.services import Services
 from billing_ui.models import Customer, Invoice
 from billing_ui.payments.driver import Drivers
@@ -42,7 +43,7 @@ def pdf_address(settings: Settings, invoice: Invoice, on_demand: Collection[str]
         on_demand: the providers whose PDFs have no lasting address.
     """
     if invoice.provider not in on_demand:
-        return invoice.pdf_url
+        return web_address(invoice.pdf_url)
     has_one = invoice.status in _SETTLED and invoice.total > 0
     return own_address(settings, invoice.id) if has_one else None
 

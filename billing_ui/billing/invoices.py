@@ -15,6 +15,7 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.customers import TeamCustomers, customers_of
 from billing_ui.billing.invoice_pdf import pdf_address, providers_on_demand
+from billing_ui.billing.return_urls import web_address
 from billing_ui.billing.services import Services
 from billing_ui.models import Invoice
 from billing_ui.models.columns import UtcDateTime, left_out
@@ -182,7 +183,7 @@ def _row(invoice: Invoice, pdf_url: str | None) -> InvoiceRow:
         currency=invoice.currency,
         status=invoice.status,
         pdf_url=pdf_url,
-        hosted_url=invoice.hosted_url,
+        hosted_url=web_address(invoice.hosted_url),
     )
 
 

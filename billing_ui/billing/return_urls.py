@@ -1,4 +1,4 @@
-"""Where the app may send people back to: its own paths, and origins the operator has named."""
+"""Where the app may send people: back to its own paths and origins the operator has named, on to web addresses."""
 
 import unicodedata
 from typing import Final
@@ -55,6 +55,11 @@ def allowed_return_url(settings: Settings, value: str | None) -> str | None:
 def absolute_url(settings: Settings, url: str) -> str:
     """Return an allowed URL with the app's address in front when it is a path."""
     return f"{settings.base_url}{url}" if url.startswith("/") else url
+
+
+def web_address(url: str | None) -> str | None:
+    """Return an address that the provider gave, when it is one a browser may be sent to."""
+    return url if url and url.lower().startswith(("https://", "http://")) else None
 
 
 def _check(text: str, forbidden: tuple[str, ...]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import case
@@ -16,6 +15,7 @@ from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.accounts.teams import count_members, read_owner_contact
 from billing_ui.billing.customers import NEWEST_FIRST, current_customer, driver_of
+from billing_ui.billing.return_urls import web_address
 from billing_ui.billing.services import Services
 from billing_ui.billing.words import provider_mismatch, provider_name
 from billing_ui.models import (
@@ -333,7 +333,7 @@ async def _load_overdue(
             amount=invoice.amount_remaining,
             currency=invoice.currency,
             next_attempt_at=invoice.next_attempt_at,
-            hosted_url=_web_address(invoice.hosted_url) if with_links else None,
+            hosted_url=web_address(invoice.hosted_url) if with_links else None,
         )
         for invoice in (await session.exec(query)).all()
     }
@@ -417,11 +417,6 @@ def _next_invoice(customer: Customer) -> NextInvoice | None:
     if customer.next_invoice is None:
         return None
     return NextInvoice.model_validate(customer.next_invoice)
-
-
-def _web_address(url: str | None) -> str | None:
-    """Return `url` when it is one a browser may be sent to."""
-    return url if url and urlsplit(url).scheme in ("http", "https") else None
 
 
 def _details(customer: Customer) -> BillingDetails:

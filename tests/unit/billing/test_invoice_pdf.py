@@ -57,6 +57,15 @@ async def test_an_address_that_lasts_is_given_as_it_is(
     assert await links(services, account) == {"in_0001": "https://x.example/1", "in_0002": None}
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//evil.example", ""])
+async def test_what_is_no_web_address_is_nowhere_to_go(
+    services: Services, driver: FakeDriver, url: str
+) -> None:
+    account = await payer_of(services, driver, invoice(1, pdf_url=url, hosted_url=url))
+    [row] = (await load_invoices(services, account.identity)).rows
+    assert (row.pdf_url, row.hosted_url) == (None, None)
+
+
 async def test_where_none_lasts_there_is_one_of_ours_for_what_was_paid(
     services: Services, on_demand: FakeDriver
 ) -> None:
