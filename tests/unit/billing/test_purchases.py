@@ -13,6 +13,7 @@ from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.customers import current_customer, ensure_customer
 from billing_ui.billing.inbox import accept
+from billing_ui.billing.live import Notice
 from billing_ui.billing.services import Services
 from billing_ui.billing.summary import BillingSummary, load_billing
 from billing_ui.billing.visits import return_from_visit
@@ -112,7 +113,7 @@ async def test_a_purchase_under_another_email_is_the_teams(store: Services, lemo
     before = await current(store, account)
     bought = lemon.shop.complete_checkout(checkout.id, email=PRIVATE, number=CARD)
     assert bought.customer != before.provider_customer_id
-    news = []
+    news: list[Notice] = []
     store.live.subscribe(news.append)
 
     await deliver(store, lemon)
