@@ -187,8 +187,10 @@ async def _endpoint(client: PolarClient, url: str, secrets: tuple[str, ...]) -> 
             )
         ]
     endpoints = (await client.webhooks.list_webhook_endpoints(limit=PAGE)).items
-    ours = [endpoint for endpoint in endpoints if endpoint.url == url]
-    if not ours:
+    at_url = (endpoint for endpoint in endpoints if endpoint.url == url)
+    # One that is switched off does no harm beside one that is not.
+    ours = min(at_url, key=lambda endpoint: not endpoint.enabled, default=None)
+    if ours is None:
         return [
             problem(
                 check,
@@ -196,7 +198,7 @@ async def _endpoint(client: PolarClient, url: str, secrets: tuple[str, ...]) -> 
                 f"Add an endpoint with this address and the format Raw in {_WEBHOOKS_PAGE}.",
             )
         ]
-    wrong = list(_faults(ours[0], secrets)) + await _failures(client, ours[0])
+    wrong = list(_faults(ours, secrets)) + await _failures(client, ours)
     return wrong or [fine(check, f"Polar sends the events needed to {url}.")]
 
 
