@@ -39,6 +39,8 @@ DOWNLOADS: Final = Limit("downloads", 30, 60.0)
 """Of files that a provider is asked for, by one person."""
 CALLS: Final = Limit("calls", 120, 60.0)
 """By one token: an API token, a session's, or one that stands for a person without either."""
+LOOKUPS: Final = Limit("lookups", 10, 60.0)
+"""Of prices that our copy of the catalogue does not have, by one team."""
 FAILED_SIGN_INS: Final = Limit("sign-in", 10, 15 * 60.0)
 """To one account from one address, so that nobody elsewhere can keep its person out."""
 
@@ -104,6 +106,14 @@ class Limits:
         await self.count_call(identity)
         if identity.user_id is not None:
             await self._count(DOWNLOADS, identity.user_id)
+
+    async def count_lookup(self, identity: Identity) -> None:
+        """Count one look at the provider for a price that our copy of the catalogue does not have.
+
+        Raises:
+            TooManyTries: there were too many for the same team.
+        """
+        await self._count(LOOKUPS, identity.team_id)
 
     @asynccontextmanager
     async def counting_failed_sign_in(self, email: str) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlmodel import col, select
 
+from billing_ui.accounts.limits import TooManyTries
 from billing_ui.accounts.permissions import Action, require
 from billing_ui.accounts.sessions import Identity
 from billing_ui.billing.catalog import refresh_catalog
@@ -86,7 +87,7 @@ async def open_checkout(
     if existing is not None:
         usable_customer(existing, services.settings.served_providers)
     return_to = allowed_return_url(services.settings, return_url)
-    price, product = await _buyable(services, provider, price_id)
+    price, product = await _buyable(services, identity, provider, price_id)
     currency = currency.lower() if currency else None
     _check(product, price, quantity, currency)
     await services.limits.count_call(identity)
@@ -171,12 +172,16 @@ async def _refuse_beside_another_plan(services: Services, team_id: UUID) -> None
                 )
 
 
-async def _buyable(services: Services, provider: str, price_id: str) -> tuple[Price, Product]:
+async def _buyable(
+    services: Services, identity: Identity, provider: str, price_id: str
+) -> tuple[Price, Product]:
     found = await _find(services, provider, price_id)
     if found is None:
-        # It may be newer than our copy of the catalogue.
-        await refresh_catalog(services)
-        found = await _find(services, provider, price_id)
+        # It may be newer than our copy of the catalogue. Who makes prices up is soon taken at our copy's word.
+        with suppress(TooManyTries):
+            await services.limits.count_lookup(identity)
+            await refresh_catalog(services)
+            found = await _find(services, provider, price_id)
     if found is None:
         raise InvalidRequest("priceId: there is no such price.")
     price, product = found

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlmodel import select
 
+from billing_ui.accounts.limits import LOOKUPS
 from billing_ui.billing.catalog import refresh_catalog
 from billing_ui.billing.checkout import open_checkout
 from billing_ui.billing.services import Services
@@ -199,6 +200,18 @@ async def test_a_price_nobody_has_heard_of_cannot_be_bought(shop: Services) -> N
     with pytest.raises(InvalidRequest, match=r"^priceId: there is no such price"):
         await open_checkout(shop, account.identity, "price_invented")
     assert await customers(shop) == []
+
+
+async def test_whoever_asks_for_prices_that_there_are_not_keeps_nobody_from_the_provider(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account = await new_account(shop)
+    driver.calls.clear()
+    for number in range(LOOKUPS.times + 5):
+        with pytest.raises(InvalidRequest, match="no such price"):
+            await open_checkout(shop, account.identity, f"price_none_{number}")
+    assert driver.count("fetch_catalog") == LOOKUPS.times
+    await open_checkout(shop, account.identity, PRO)
 
 
 async def test_a_price_newer_than_our_copy_of_the_catalogue_can_be_bought(
