@@ -39,7 +39,7 @@ from billing_ui.payments.types import NoCustomer, PaymentError, ProviderUnavaila
 from billing_ui.settings import Provider
 
 UNSETTLED: Final = ("draft", "open", "uncollectible")
-"""The states that an invoice can still leave; one that is paid or void stays so."""
+"""The states that an invoice can still leave. What is paid may be refunded: that shows while it is among the newest."""
 
 
 @dataclass(frozen=True)
