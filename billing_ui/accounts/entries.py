@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -19,7 +20,6 @@ from billing_ui.accounts.provisioning import (
     told_address,
 )
 from billing_ui.accounts.sessions import Identity, start_session
-from billing_ui.accounts.users import find_user
 from billing_ui.database import Database
 from billing_ui.models import (
     ActorKind,
@@ -81,8 +81,7 @@ async def check_entrant(
         NotInTeam, CannotProvision: as that one.
     """
     async with database.read() as session:
-        if await _member(session, team_id, external_id) is None:
-            await _new_address(session, identity, external_id, email)
+        await _entrant(session, identity, team_id, external_id, email)
 
 
 async def make_entry_link(
@@ -114,9 +113,12 @@ async def make_entry_link(
     for remaining in reversed(range(_TRIES)):
         try:
             async with database.write() as session:
-                user = await _member(session, team_id, external_id)
-                if user is None:
-                    user = await _newcomer(session, identity, team_id, external_id, email)
+                entrant = await _entrant(session, identity, team_id, external_id, email)
+                user = (
+                    entrant
+                    if isinstance(entrant, User)
+                    else await _newcomer(session, identity, team_id, external_id, entrant)
+                )
                 token = await make_link(
                     session,
                     LinkKind.ENTRY,
@@ -178,19 +180,45 @@ async def enter(database: Database, token: str, *, came_from: str | None = None)
         return Entered(session_token, entry)
 
 
-async def _member(session: AsyncSession, team_id: UUID, external_id: str) -> User | None:
+async def _entrant(
+    session: AsyncSession, identity: Identity, team_id: UUID, external_id: str, email: str | None
+) -> User | str:
+    """Return the member whom a product means, or the normalised address to make somebody wholly unknown with.
+
+    Raises:
+        NotInTeam, CannotProvision: as `make_entry_link`.
+    """
+    # One statement, for all of it must be true at the same moment: a call beside this one may just be making them.
     query = (
-        select(User)
-        .join(Membership, col(Membership.user_id) == User.id)
-        .where(User.external_id == external_id, Membership.team_id == team_id)
+        select(User, Membership.role)
+        .outerjoin(
+            Membership,
+            and_(col(Membership.user_id) == User.id, col(Membership.team_id) == team_id),
+        )
+        .where(
+            or_(
+                col(User.external_id) == external_id,
+                col(User.email) == (email or "").strip().lower(),
+            )
+        )
     )
-    return (await session.exec(query)).one_or_none()
+    found = (await session.exec(query)).all()
+    for user, role in found:
+        if user.external_id == external_id:
+            if role is None:
+                raise NotInTeam
+            return user
+    if email is None or not identity.operator:
+        raise NotInTeam
+    address = told_address("email", email)
+    if found:
+        raise CannotProvision("email", ADDRESS_TAKEN)
+    return address
 
 
 async def _newcomer(
-    session: AsyncSession, identity: Identity, team_id: UUID, external_id: str, email: str | None
+    session: AsyncSession, identity: Identity, team_id: UUID, external_id: str, address: str
 ) -> User:
-    address = await _new_address(session, identity, external_id, email)
     user = await add_person(session, external_id, address, "")
     session.add(Membership(team_id=team_id, user_id=user.id, role=Role.MEMBER))
     await session.flush()
@@ -203,19 +231,6 @@ async def _newcomer(
         details={"role": Role.MEMBER.value},
     )
     return user
-
-
-async def _new_address(
-    session: AsyncSession, identity: Identity, external_id: str, email: str | None
-) -> str:
-    """Return the normalised address of somebody wholly unknown, who can be made with it."""
-    known = await session.exec(select(User.id).where(User.external_id == external_id))
-    if email is None or not identity.operator or known.first() is not None:
-        raise NotInTeam
-    address = told_address("email", email)
-    if await find_user(session, address) is not None:
-        raise CannotProvision("email", ADDRESS_TAKEN)
-    return address
 
 
 async def _entry(session: AsyncSession, link: OneTimeLink) -> Entry:

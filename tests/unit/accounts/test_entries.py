@@ -188,11 +188,18 @@ async def test_two_links_for_somebody_unknown_at_once_make_one_person(
     await asyncio.gather(
         *(
             make_entry_link(database, operator, team.id, "u-new", email="new@example.com")
-            for _ in range(4)
+            for _ in range(8)
         )
     )
     async with database.read() as session:
         assert len((await session.exec(select(User).where(User.external_id == "u-new"))).all()) == 1
+
+
+async def test_of_somebody_known_the_address_says_nothing(database: Database, team: Team) -> None:
+    await create_user(database, "victim@example.com", None)
+    for email in ("victim@example.com", "nonsense"):
+        made = await make_entry_link(database, _token(None), team.id, "u-ada", email=email)
+        assert (await look_at_entry(database, made.token)).user.email == "ada@example.com"
 
 
 async def test_a_team_token_makes_nobody(database: Database, team: Team) -> None:
