@@ -308,6 +308,8 @@ def invoice_of(transaction: Transaction, raw: Mapping[str, Any]) -> SnapshotInvo
     # What is charged once credit is taken off; Paddle leaves it out of the oldest ones.
     due = total if totals.grand_total is None else int(totals.grand_total)
     status = transaction.status.value
+    # Nothing is owed of what was canceled, and nothing was paid: what was paid can no longer be canceled.
+    void = INVOICE_STATUSES.get(status) == "void"
     failed = [payment for payment in transaction.payments if payment.status.value == "error"]
     return SnapshotInvoice(
         id=transaction.id,
@@ -316,8 +318,8 @@ def invoice_of(transaction: Transaction, raw: Mapping[str, Any]) -> SnapshotInvo
         currency=transaction.currency_code.value.lower(),
         total=total,
         amount_due=due,
-        amount_paid=max(due - balance, 0),
-        amount_remaining=balance,
+        amount_paid=0 if void else max(due - balance, 0),
+        amount_remaining=0 if void else balance,
         created_at=transaction.created_at.astimezone(UTC),
         due_at=_due_at(transaction),
         attempt_count=len(failed) if INVOICE_STATUSES.get(status) == "open" else 0,

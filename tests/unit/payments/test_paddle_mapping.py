@@ -199,6 +199,17 @@ def test_credit_and_what_is_still_owed_are_told(billed: Json) -> None:
     assert (invoice.amount_paid, invoice.amount_remaining) == (10000, 4000)
 
 
+@pytest.mark.parametrize("balance", ["0", "14900"])
+def test_nothing_was_paid_of_what_was_canceled_and_nothing_is_owed(
+    balance: str, billed: Json
+) -> None:
+    void = changed(billed, status="canceled")
+    void["details"]["totals"]["balance"] = balance
+    invoice = mapping.invoice_of(transaction(void), void)
+    assert (invoice.total, invoice.amount_due) == (14900, 14900)
+    assert (invoice.amount_paid, invoice.amount_remaining) == (0, 0)
+
+
 def test_an_invoice_to_be_paid_by_hand_is_due_after_its_terms(billed: Json) -> None:
     terms = {"interval": "week", "frequency": 2}
     details = {"enable_checkout": True, "payment_terms": terms}
