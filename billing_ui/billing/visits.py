@@ -174,16 +174,17 @@ async def return_from_visit(
     visit = await _find(services, visit_id)
     if identity is None:
         if visit is not None:
-            await _mark(services, visit, returned=False)
+            await _mark(services, visit, None)
         back = quote(f"{RETURN_PAGE}?visit={quote(visit_id, safe='', errors='replace')}", safe="")
         return ReturnOutcome("sign_in", f"{SIGN_IN_PAGE}?next={back}")
     if visit is None:
         return ReturnOutcome("unknown", BILLING_PAGE)
     if not _is_theirs(visit, identity):
-        await _mark(services, visit, returned=False)
+        await _mark(services, visit, None)
         return ReturnOutcome("unknown", BILLING_PAGE)
     next_url = visit.return_url or BILLING_PAGE
-    goal = await _mark(services, visit, returned=utc_now() - visit.created_at < _OPEN_FOR)
+    lately = utc_now() - visit.created_at < _OPEN_FOR
+    goal = await _mark(services, visit, identity if lately else None)
     try:
         await sync_customer(services, visit.customer_id, after=goal)
     except PaymentError as error:
@@ -234,7 +235,7 @@ async def come_back(services: Services, identity: Identity) -> None:
             .where(col(PortalVisit.id).in_([visit.id for visit in away[1:]]))
             .values(dismissed_at=utc_now())
         )
-    goal = await _mark(services, away[0], returned=True)
+    goal = await _mark(services, away[0], identity)
     await sync_customer(services, customer.id, after=goal)
 
 
@@ -286,7 +287,7 @@ async def read_outcome(session: AsyncSession, identity: Identity) -> VisitBanner
             CustomerSnapshot, col(CustomerSnapshot.customer_id) == col(PortalVisit.customer_id)
         )
         .where(
-            PortalVisit.user_id == identity.user_id,
+            PortalVisit.returned_user_id == identity.user_id,
             PortalVisit.team_id == identity.team_id,
             col(PortalVisit.returned_at) > utc_now() - _SHOWN_FOR,
         )
@@ -320,7 +321,7 @@ async def dismiss_visit(services: Services, identity: Identity, visit_id: str) -
             update(PortalVisit)
             .where(
                 col(PortalVisit.id) == key,
-                col(PortalVisit.user_id) == identity.user_id,
+                col(PortalVisit.returned_user_id) == identity.user_id,
                 col(PortalVisit.team_id) == identity.team_id,
                 col(PortalVisit.dismissed_at).is_(None),
             )
@@ -336,15 +337,20 @@ async def _find(services: Services, visit_id: str) -> PortalVisit | None:
         return await session.get(PortalVisit, key)
 
 
-async def _mark(services: Services, visit: PortalVisit, *, returned: bool) -> int:
-    """Mark the customer out of date; a visit that `returned` waits for the sync that has seen this."""
+async def _mark(services: Services, visit: PortalVisit, returned: Identity | None) -> int:
+    """Mark the customer out of date; a visit that somebody has `returned` from waits for the sync that sees this."""
     async with services.database.write() as session:
         goal = await mark_out_of_date(session, Customer, visit.customer_id)
         if returned:
             await session.exec(
                 update(PortalVisit)
                 .where(col(PortalVisit.id) == visit.id)
-                .values(returned_at=utc_now(), wanted=goal, synced_at=None)
+                .values(
+                    returned_at=utc_now(),
+                    returned_user_id=returned.user_id,
+                    wanted=goal,
+                    synced_at=None,
+                )
             )
     if not returned:
         # Nobody waits here for a sync; the worker does it.

@@ -22,13 +22,18 @@ class VisitKind(StrEnum):
 class PortalVisit(SQLModel, table=True):
     """One trip: who went, with which flow, the state before, and the changes found on the return.
 
+    `returned_user_id` is who came back last: the one who went, or anybody of the team when an API token opened
+    the trip. They are told what came of it, which does not make them the one who did it.
+
     The id stands in the return URL; it never grants access to anything. Coming back marks the customer
     out of date and keeps that count in `wanted`: the sync that reaches it says what changed. `changes`
     stays null when the state before was unknown, so that nothing can be said.
     """
 
     __tablename__ = "portal_visit"
-    __table_args__ = (Index("ix_portal_visit_recent", "user_id", "team_id", "returned_at"),)
+    __table_args__ = (
+        Index("ix_portal_visit_recent", "returned_user_id", "team_id", "returned_at"),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     customer_id: UUID = Field(foreign_key="customer.id", ondelete="CASCADE", index=True)
@@ -40,6 +45,7 @@ class PortalVisit(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     before: dict[str, Any] | None = Field(default=None, sa_type=JSON_DOCUMENT)
     returned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    returned_user_id: UUID | None = Field(default=None, foreign_key="user.id", ondelete="SET NULL")
     wanted: int | None = None
     synced_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     changes: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON_DOCUMENT)

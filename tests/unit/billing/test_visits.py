@@ -1,6 +1,7 @@
 """Coming back from the provider: fresh data, what changed in words, and nothing for strangers."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -332,6 +333,25 @@ async def test_an_id_that_is_none_leads_to_the_billing_page(shop: Services, visi
     signed_out = await return_from_visit(shop, visit_id, None)
     assert signed_out.next_url.startswith("/sign-in?next=%2Fsettings%2Fbilling%2Freturn%3Fvisit%3D")
     await dismiss_visit(shop, account.identity, visit_id)
+
+
+async def test_who_comes_back_from_a_trip_that_a_token_opened_is_told_and_nobody_else(
+    shop: Services, driver: FakeDriver
+) -> None:
+    account, _ = await away(shop, driver)
+    token = replace(account.identity, user_id=None, token_id=uuid4(), user_name="Product")
+    visit_id = str((await open_portal(shop, token)).visit_id)
+    driver.has(on_team())
+    colleague = await new_member(shop, account, Role.OWNER)
+    await return_from_visit(shop, visit_id, account.identity)
+    said = await banner(shop, account.identity)
+    assert said
+    assert said[0] == "Plan changed from Pro to Team."
+    assert await banner(shop, colleague) is None
+    await dismiss_visit(shop, colleague, visit_id)
+    assert await banner(shop, account.identity) == said
+    await dismiss_visit(shop, account.identity, visit_id)
+    assert await banner(shop, account.identity) is None
 
 
 async def test_someone_else_cannot_dismiss_a_banner(shop: Services, driver: FakeDriver) -> None:

@@ -17,6 +17,8 @@ from billing_ui.models import (
     AuthSession,
     Customer,
     CustomerSnapshot,
+    PortalVisit,
+    RecordedChange,
     SQLModel,
     Subscription,
     Urgency,
@@ -160,3 +162,39 @@ async def test_a_subscription_from_before_pauses_were_known_is_kept_and_promised
         [kept] = (await session.exec(select(Subscription))).all()
     await database.close()
     assert (kept.id, kept.state, kept.pauses_at) == ("sub_1", "active", None)
+
+
+async def test_what_came_of_a_trip_is_still_told_to_who_came_back_just_before(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = command.upgrade
+    with monkeypatch.context() as earlier:
+        earlier.setattr(command, "upgrade", lambda config, _: newest(config, "0007"))
+        await upgrade(empty_database_url)
+    user, team, customer, visit, then = (
+        *(uuid4().hex for _ in range(4)),
+        "2026-11-20 12:00:00.000000",
+    )
+    database = Database(empty_database_url)
+    async with database.engine.begin() as connection:
+        for statement in (
+            f"INSERT INTO \"user\" (id, email, name, created_at) VALUES ('{user}', 'a@b.example', '', '{then}')",
+            f"INSERT INTO team (id, name, created_at) VALUES ('{team}', 'Acme', '{then}')",
+            "INSERT INTO customer (id, provider, provider_customer_id, generation, claimed_at,"
+            " wanted, applied, fetch_no, applied_fetch_no, partial, attempts, tax_ids, urgency)"
+            f" VALUES ('{customer}', 'stripe', 'cus_1', 1, '{then}', 1, 1, 1, 1, false, 0, '[]', 3)",
+            "INSERT INTO portal_visit (id, customer_id, team_id, user_id, kind, created_at, returned_at)"
+            f" VALUES ('{visit}', '{customer}', '{team}', '{user}', 'portal', '{then}', '{then}')",
+            "INSERT INTO change (customer_id, fetch_no, position, source, visit_id, document, found_at)"
+            f" VALUES ('{customer}', 1, 0, 'portal', '{visit}', '{{}}', '{then}')",
+        ):
+            await connection.exec_driver_sql(statement)
+    assert await upgrade(empty_database_url) is True
+    async with database.read() as session:
+        [kept] = (await session.exec(select(PortalVisit))).all()
+        [change] = (await session.exec(select(RecordedChange))).all()
+    await database.close()
+    assert kept.returned_user_id
+    assert kept.returned_user_id.hex == user
+    # Nothing that pointed to the table is lost where it had to be made anew.
+    assert change.visit_id == kept.id
