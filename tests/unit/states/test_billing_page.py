@@ -436,6 +436,7 @@ async def test_what_came_of_a_visit_stays_until_it_is_dismissed_for_good(
                 user_id=account.identity.user_id,
                 kind="portal",
                 returned_at=utc_now(),
+                returned_user_id=account.identity.user_id,
                 synced_at=utc_now(),
                 changes=[],
             )
