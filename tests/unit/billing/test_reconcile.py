@@ -219,9 +219,9 @@ async def test_an_event_on_its_way_is_waited_for(
 ) -> None:
     driver.has(state(subscription(quantity=9)))
     first = driver.hold("fetch_snapshot:answer")
-    second = driver.hold("fetch_snapshot")
     running = asyncio.create_task(run(services))
     await first.reached.wait()
+    second = driver.hold("fetch_snapshot")
     first.release()
     # The first comparison is over, and has found something.
     await second.reached.wait()
