@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from billing_ui.accounts.demo import DEMO_ACCOUNTS
 from billing_ui.billing.services import Services
-from billing_ui.models import Customer
+from billing_ui.models import Customer, Invoice
 from billing_ui.payments.types import SnapshotSubscription, SubscriptionState
 from billing_ui.settings import Provider, Settings
 from tests.conftest import free_port
@@ -171,6 +171,33 @@ async def test_what_is_bought_at_the_provider_is_so_on_the_page(
     await expect(button(page, "Manage Billing")).to_be_visible()
     there = await plan_there(provider, "no plan")
     assert (there.state, there.items[0].plan_name) == (SubscriptionState.ACTIVE, "Pro")
+
+
+async def test_invoices_have_a_column_for_numbers_where_the_provider_gives_them_any(
+    visitors: Visitors, provider: Services
+) -> None:
+    page = await visitors.arrive(SIGN_IN)
+    await button(page, "Continue as active").click()
+    await billing_shown(page)
+    async with provider.database.read() as session:
+        numbered = any((await session.exec(select(Invoice.number))).all())
+    invoices = region(page, "Invoices")
+    heading = invoices.get_by_role("columnheader", name="Number", exact=True)
+    await expect(heading).to_have_count(1 if numbered else 0)
+    row = invoices.get_by_role("row").nth(1)
+    await expect(row.get_by_role("cell")).to_have_count(4 if numbered else 3)
+    # What tells one download from another is the number, else the date.
+    told_by = row.get_by_role("cell").first if numbered else row.get_by_role("rowheader")
+    described = await told_by.inner_text()
+    assert re.search(r"\d", described)
+    link = row.get_by_role("link", name="Download PDF", exact=True)
+    await expect(link).to_have_accessible_description(described)
+    assert not await complaints(page)
+
+    await page.set_viewport_size({"width": 390, "height": 844})
+    lines = (await row.get_by_role("rowheader").inner_text()).split()
+    assert (described in lines) is numbered
+    assert "–" not in lines
 
 
 async def test_the_pdf_of_an_invoice_is_downloaded_whoever_keeps_it(
