@@ -15,6 +15,7 @@ from billing_ui.payments.types import (
     CustomerDeleted,
     InvalidRequest,
     PaymentError,
+    PermissionMissing,
     ProviderRejected,
     ProviderUnavailable,
 )
@@ -166,7 +167,7 @@ async def test_a_redirect_is_not_followed(
         (
             403,
             {"message": "The provided key 'rk_test_***abcd' may not write portal sessions."},
-            ProviderRejected,
+            PermissionMissing,
             "Stripe refused this site's API key: it lacks a permission. "
             "The provided key '…' may not write portal sessions. (Stripe request req_1)",
         ),
