@@ -242,7 +242,7 @@ class Settings(BaseSettings):
     api_url: str = ""
     secret_key: SecretStr = SecretStr("")
     # It may hold a password.
-    database_url: Annotated[str, Field(repr=False)] = "sqlite:///.data/billing-ui.db"
+    database_url: Annotated[str, Field(repr=False)] = ""
     redis_url: SecretStr = SecretStr("")
     allowed_return_origins: Annotated[tuple[str, ...], NoDecode] = ()
     time_zone: str = "UTC"
@@ -342,7 +342,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_base_url(cls, data: dict[str, object]) -> dict[str, object]:
+    def _defaults(cls, data: dict[str, object]) -> dict[str, object]:
+        if not data.get("database_url"):
+            provider = data.get("payment_provider") or Provider.STRIPE
+            # A demo's customers are known to its own sandbox alone, and real people have no business among them.
+            keyed = any(data.get(name.lower()) for name in KEY_SETTINGS.values())
+            name = "billing-ui" if keyed else f"demo-{provider}"
+            data["database_url"] = f"sqlite:///.data/{name}.db"
         port = data.get("port") or 3000
         # A PORT that is no number is complained of by itself.
         if not data.get("base_url") and str(port).isdecimal():

@@ -14,11 +14,13 @@ from billing_ui.api.caller import services_of
 from billing_ui.api.errors import Code, EnvelopeRoute, Problem, envelope
 from billing_ui.api.openapi import answers
 from billing_ui.api.schemas import Health, Success, success
+from billing_ui.billing.live import LineBroken
+from billing_ui.billing.live_redis import ask_redis
 from billing_ui.database import Database
 
 log = structlog.get_logger(__name__)
 
-_DATABASE_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -53,8 +55,11 @@ async def readyz(request: Request) -> JSONResponse:
     """Say whether everything needed to serve people is there; if not, what is missing."""
     readiness: Readiness = request.app.state.readiness
     missing = list(readiness.missing())
-    if not await _answers(services_of(request).database):
+    services = services_of(request)
+    if not await _answers(services.database):
         missing.append("database")
+    if not await _redis_answers(services.settings.redis_url.get_secret_value()):
+        missing.append("Redis")
     if missing:
         return envelope(Problem(Code.NOT_READY, f"Not ready yet: {', '.join(missing)}", 1))
     return success(Health())
@@ -62,9 +67,19 @@ async def readyz(request: Request) -> JSONResponse:
 
 async def _answers(database: Database) -> bool:
     try:
-        async with asyncio.timeout(_DATABASE_SECONDS), database.engine.connect() as connection:
+        async with asyncio.timeout(_ANSWER_SECONDS), database.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         log.warning("database_unreachable", error=type(error).__name__)
         return False
+    return True
+
+
+async def _redis_answers(url: str) -> bool:
+    if url:
+        try:
+            await ask_redis(url, _ANSWER_SECONDS)
+        except LineBroken as error:
+            log.warning("redis_unreachable", error=str(error))
+            return False
     return True

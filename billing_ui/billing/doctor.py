@@ -7,14 +7,14 @@ from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from billing_ui import migrations
 from billing_ui.billing.backlog import Backlog, backlogs
 from billing_ui.billing.jobs import known_jobs
+from billing_ui.billing.live import LineBroken
+from billing_ui.billing.live_redis import ask_redis
 from billing_ui.billing.provider_report import count_stranded
 from billing_ui.billing.recovery import Position, position_row
 from billing_ui.billing.services import Services
@@ -126,14 +126,12 @@ async def _of_redis(settings: Settings) -> tuple[Finding, ...]:
     if not url:
         return ()
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS), Redis.from_url(url) as redis:
-            # It says that its answer may come at once, which it does in the other kind of client only.
-            await redis.ping()  # type: ignore[misc]
-    except (RedisError, OSError, ValueError, TimeoutError) as error:
+        await ask_redis(url, _ANSWER_SECONDS)
+    except LineBroken as error:
         return (
             problem(
                 "redis",
-                f"Redis does not answer ({type(error).__name__}).",
+                str(error),
                 "Start it or correct REDIS_URL; one process alone can do without: unset it.",
             ),
         )

@@ -18,6 +18,23 @@ _ANSWER_SECONDS: Final = 5.0
 _CHECK_SECONDS: Final = 10.0
 
 
+async def ask_redis(url: str, within: float) -> None:
+    """Return once the Redis at `url` has answered.
+
+    Args:
+        within: how many seconds that may take.
+
+    Raises:
+        LineBroken: it has not.
+    """
+    try:
+        async with asyncio.timeout(within), Redis.from_url(url) as redis:
+            # It says that its answer may come at once, which it does in the other kind of client only.
+            await redis.ping()  # type: ignore[misc]
+    except (RedisError, OSError, ValueError, TimeoutError) as error:
+        raise LineBroken(f"Redis does not answer ({type(error).__name__}).") from None
+
+
 @asynccontextmanager
 async def redis_line(url: str) -> AsyncIterator[Line]:
     """Connect to the Redis at `url` and listen from then on."""

@@ -1,11 +1,13 @@
 """What surrounds every request: ids, host names, headers, health and the log."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import structlog
+from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
 from structlog.testing import capture_logs
 
@@ -14,6 +16,7 @@ from billing_ui.api.health import Readiness
 from billing_ui.billing.services import Services
 from billing_ui.settings import Settings
 from tests.api.world import BASE_URL, World, client_of
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -196,4 +199,19 @@ async def test_it_is_not_ready_while_the_database_does_not_answer(
         response = await client.get("/readyz")
     assert response.status_code == 503
     assert response.json()["error"]["message"] == "Not ready yet: database"
+    await services.close()
+
+
+async def test_it_is_ready_with_redis_only_while_that_answers(
+    readiness: Readiness, settings: Settings, tmp_path: Path
+) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+    services = Services.open(settings.model_copy(update={"redis_url": SecretStr(redis.url)}))
+    async with client_of(create_api(lambda: services, readiness)) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        redis.stop()
+        response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "Not ready yet: Redis"
     await services.close()

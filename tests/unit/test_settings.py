@@ -403,6 +403,17 @@ def test_the_embedded_sandbox_has_a_webhook_secret_of_this_installation(
     assert [settings.webhook_secrets(other) for other in others] == [(), (), ()]
 
 
+def test_every_demo_has_a_database_of_its_own_and_none_that_of_real_people() -> None:
+    keys = [{KEY_SETTINGS[one].lower(): SecretStr("a key")} for one in Provider]
+    demos = [make(payment_provider=one).database_url for one in Provider]
+    [real] = {make(payment_provider=Provider.POLAR, **key).database_url for key in keys}
+    assert len({*demos, real}) == len(demos) + 1
+    assert real.endswith("/.data/billing-ui.db")
+    assert demos[0].endswith("/.data/demo-stripe.db")
+    own = make(database_url="sqlite:///here.db", payment_provider=Provider.POLAR)
+    assert own.database_url.endswith(":///here.db")
+
+
 def test_lemon_squeezy_takes_no_secret_of_more_than_40_characters(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'billing.db'}"
     settings = make(payment_provider=Provider.LEMONSQUEEZY, database_url=url)
