@@ -184,14 +184,15 @@ async def test_invoices_have_a_column_for_numbers_where_the_provider_gives_them_
     invoices = region(page, "Invoices")
     heading = invoices.get_by_role("columnheader", name="Number", exact=True)
     await expect(heading).to_have_count(1 if numbered else 0)
-    row = invoices.get_by_role("row").nth(1)
+    # Some provider has no PDF of what came to nothing.
+    pdf = page.get_by_role("link", name="Download PDF", exact=True)
+    row = invoices.get_by_role("row").filter(has=pdf).first
     await expect(row.get_by_role("cell")).to_have_count(4 if numbered else 3)
     # What tells one download from another is the number, else the date.
     told_by = row.get_by_role("cell").first if numbered else row.get_by_role("rowheader")
     described = await told_by.inner_text()
     assert re.search(r"\d", described)
-    link = row.get_by_role("link", name="Download PDF", exact=True)
-    await expect(link).to_have_accessible_description(described)
+    await expect(row.locator(pdf)).to_have_accessible_description(described)
     assert not await complaints(page)
 
     await page.set_viewport_size({"width": 390, "height": 844})
